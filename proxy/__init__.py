@@ -1,0 +1,7 @@
+"""pgveil: a PostgreSQL wire-protocol proxy that veils data by role and answers plain-language questions.
+
+The line of a query is wire -> session -> (nl) -> policy -> upstream -> privacy -> wire;
+`docs/life-of-a-query.md` follows one through the code.
+"""
+
+__version__ = "0.1.0"

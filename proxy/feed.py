@@ -1,0 +1,166 @@
+"""The proxy's own connection to the upstream: reads the catalogue, prices a plan, looks private values up. asyncpg.
+
+The snapshot is replaced whole. A timer asks the server for one short digest and reads again only when it changed; a
+statement that names an unknown relation asks at once (but not more than once a second). Connections are read only and
+have a statement timeout; what they read stays in this process.
+
+It does not see what a session's own open transaction created: such names are unknown until it commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+from proxy.errors import UpstreamUnavailableError
+from proxy.ops.log import get_logger
+from proxy.policy.catalog import Catalog
+from proxy.policy.catalog_read import DIGEST, QUERIES, build_catalog
+
+_log = get_logger("pgveil.feed")
+
+POOL_SIZE = 3
+CONNECT_TIMEOUT_S = 10.0
+STATEMENT_TIMEOUT_S = 30.0
+MIN_REFRESH_S = 1.0
+
+_SETTINGS = {
+    "application_name": "pgveil",
+    "search_path": "pg_catalog",
+    "default_transaction_read_only": "on",
+    "standard_conforming_strings": "on",
+}
+
+Changed = Callable[[Catalog], None]
+
+
+class Feed:
+    """The catalogue's source. Use as `async with Feed(dsn) as feed`: the first snapshot is read on entry.
+
+    Args:
+        dsn: a libpq URI.
+        changed: called with every new snapshot, on the event loop.
+    """
+
+    def __init__(self, dsn: str, changed: Changed | None = None, *, interval_s: float = 10.0) -> None:
+        self._dsn = dsn
+        self._changed = changed
+        self._interval_s = interval_s
+        self._pool: asyncpg.Pool | None = None
+        self._catalog: Catalog | None = None
+        self._digest = ""
+        self._lock = asyncio.Lock()
+        self._last_refresh = 0.0
+
+    @property
+    def catalog(self) -> Catalog:
+        """The latest snapshot. Raises UpstreamUnavailableError before the first could be read."""
+        if self._catalog is None:
+            raise UpstreamUnavailableError("the upstream's catalogue has not been read yet")
+        return self._catalog
+
+    async def __aenter__(self) -> Self:
+        self._pool = await self._connected()
+        await self.refresh(force=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def watch(self) -> None:
+        """Looks for DDL every `interval_s` seconds, until cancelled. An upstream that is down is tried again."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                await self.refresh()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamUnavailableError) as error:
+                _log.warning("catalogue_refresh_failed", error=type(error).__name__)
+
+    async def refresh(self, *, force: bool = False) -> bool:
+        """Reads the catalogue again if the server's differs. True where there is a new snapshot.
+
+        Calls within a second of the last answer False without asking, unless `force` is set.
+        """
+        async with self._lock:
+            if not force and time.monotonic() - self._last_refresh < MIN_REFRESH_S:
+                return False
+            self._last_refresh = time.monotonic()
+            async with self._acquire() as connection:
+                digest = str(await connection.fetchval(DIGEST))
+                if digest == self._digest:
+                    return False
+                rows = await self._read(connection)
+            version = self._catalog.version + 1 if self._catalog else 1
+            # Thousands of rows: off the event loop.
+            self._catalog = await asyncio.to_thread(build_catalog, rows, version=version)
+            self._digest = digest
+        if self._changed is not None:
+            self._changed(self._catalog)
+        _log.info("catalogue_read", version=version, count=len(self._catalog.relations))
+        return True
+
+    async def fetch(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        """Rows of a local look-up, as the service account."""
+        async with self._acquire() as connection:
+            return [tuple(row) for row in await connection.fetch(sql, *args)]
+
+    async def explain_cost(self, sql: str) -> float:
+        """PostgreSQL's total cost of a SELECT, in its own units, without running it.
+
+        Raises:
+            asyncpg.PostgresError: the statement does not pass PostgreSQL's analysis.
+        """
+        async with self._acquire() as connection:
+            text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}")
+        return float(json.loads(text)[0]["Plan"]["Total Cost"])
+
+    async def check(self) -> str | None:
+        """None where the upstream answers; else the kind of failure. For readiness."""
+        try:
+            async with asyncio.timeout(2.0), self._acquire() as connection:
+                await connection.fetchval("SELECT 1")
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            UpstreamUnavailableError,
+        ) as error:
+            return type(error).__name__
+        return None
+
+    async def _read(self, connection: Any) -> dict[str, Sequence[Mapping[str, Any]]]:
+        # One snapshot of the server for all queries: DDL between two of them would tear the catalogue.
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return {name: [dict(row) for row in await connection.fetch(sql)] for name, sql in QUERIES.items()}
+
+    def _acquire(self) -> Any:
+        if self._pool is None:
+            raise UpstreamUnavailableError("the upstream cannot be reached")
+        return self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+
+    async def _connected(self) -> asyncpg.Pool:
+        try:
+            return await asyncpg.create_pool(
+                self._dsn,
+                min_size=0,
+                max_size=POOL_SIZE,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S,
+                server_settings=_SETTINGS,
+                # Statements of other people's tables: nothing of them is worth keeping prepared.
+                statement_cache_size=0,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise UpstreamUnavailableError(
+                f"the upstream cannot be reached: {type(error).__name__}", hint="check upstream.dsn"
+            ) from None

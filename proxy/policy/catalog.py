@@ -1,0 +1,198 @@
+"""What the upstream database holds, as the veil needs to know it: a frozen snapshot with a version.
+
+Relations with their columns, views with their definitions, inheritance, foreign keys, and everything that a session
+could call by a name of its own: functions, operators and types outside pg_catalog. The snapshot is a value; reading it
+from a server is `proxy.feed`'s, which keeps the queries' I/O out of this package.
+
+It does not know rows, statistics, privileges, or objects in sessions' temporary schemas (names there are refused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TypeVar
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+
+Name = tuple[str, str]
+"""(schema, relation): both as they stand in the catalogue, unquoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `type_name` is SQL text from format_type, schema-qualified where it is not a built-in."""
+
+    name: str
+    type_name: str
+    type_oid: int = 25
+    attnum: int = 0
+    not_null: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table, view, materialised view, foreign table, partitioned table or sequence.
+
+    `kind` is pg_class.relkind. `parents` are the names it inherits from (partition parents too), nearest first.
+    `definition` is pg_get_viewdef's text for views and materialised views, every name in it qualified.
+    `depends` are the (relation, column) pairs that the definition reads; column None is the whole row.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    parents: tuple[Name, ...] = ()
+    definition: str | None = None
+    comment: str | None = None
+    primary_key: tuple[str, ...] = ()
+    estimated_rows: int = 0
+    security_barrier: bool = False
+    depends: tuple[tuple[Name, str | None], ...] = ()
+
+    @property
+    def key(self) -> Name:
+        return self.schema, self.name
+
+    @property
+    def qualified(self) -> str:
+        """`schema.name`, as policies and error texts spell it."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def is_system(self) -> bool:
+        return self.schema in SYSTEM_SCHEMAS
+
+    def column(self, name: str) -> Column | None:
+        return next((c for c in self.columns if c.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`table`.`columns` refer to `ref_table`.`ref_columns`, position by position."""
+
+    name: str
+    table: Name
+    columns: tuple[str, ...]
+    ref_table: Name
+    ref_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserFunction:
+    """A function outside pg_catalog, or an operator's or cast's.
+
+    `arguments` are type names as format_type spells them, so that `schema.name(arg, arg)` is the signature that a
+    policy trusts. `takes_row` says that it can be called with a single row: then `x.name` calls it too.
+    `harmless` says that it is in C and an extension's, and takes or gives a type of the extension: a call over
+    built-in types does not meet it by chance.
+    """
+
+    schema: str
+    name: str
+    arguments: tuple[str, ...]
+    language: str
+    harmless: bool = False
+    takes_row: bool = False
+
+    @property
+    def signature(self) -> str:
+        return f"{self.schema}.{self.name}({', '.join(self.arguments)})"
+
+
+@dataclass(frozen=True, slots=True)
+class UserOperator:
+    """An operator outside pg_catalog with the signature of the function behind it."""
+
+    schema: str
+    name: str
+    function: str
+    harmless: bool
+    """Its function is in C, of an extension, and an operand is of a type outside pg_catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserType:
+    """A type outside pg_catalog. `kind` is pg_type.typtype: b, c, d, e, p, r or m."""
+
+    schema: str
+    name: str
+    kind: str
+    harmless: bool
+    """An enum, a range, or an extension's base type: converting to it runs no code of a user."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A snapshot. `version` grows with every snapshot that differs from the one before."""
+
+    version: int
+    relations: Mapping[Name, Relation]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    functions: tuple[UserFunction, ...] = ()
+    operators: tuple[UserOperator, ...] = ()
+    types: tuple[UserType, ...] = ()
+    default_search_path: tuple[str, ...] = ("public",)
+    server_version: int = 180000
+    database: str = ""
+    user: str = ""
+    builtin_functions: frozenset[str] = frozenset()
+    builtin_types: frozenset[str] = frozenset()
+    enum_labels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @cached_property
+    def schemas_by_relation(self) -> Mapping[str, frozenset[str]]:
+        """Relation name to every schema that has one of that name."""
+        found: dict[str, set[str]] = {}
+        for schema, name in self.relations:
+            found.setdefault(name, set()).add(schema)
+        return {name: frozenset(schemas) for name, schemas in found.items()}
+
+    @cached_property
+    def children(self) -> Mapping[Name, tuple[Name, ...]]:
+        """Relation to those that inherit from it directly."""
+        return _grouped((parent, r.key) for r in self.relations.values() for parent in r.parents)
+
+    @cached_property
+    def functions_by_name(self) -> Mapping[str, tuple[UserFunction, ...]]:
+        return _grouped((f.name, f) for f in self.functions)
+
+    @cached_property
+    def operators_by_name(self) -> Mapping[str, tuple[UserOperator, ...]]:
+        return _grouped((o.name, o) for o in self.operators)
+
+    @cached_property
+    def types_by_name(self) -> Mapping[str, tuple[UserType, ...]]:
+        return _grouped((t.name, t) for t in self.types)
+
+    def resolve(self, schema: str | None, name: str, search_path: Iterable[str]) -> Relation | None:
+        """The relation that PostgreSQL would find, pg_catalog first as its manual says (5.10.3), or None.
+
+        https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-PATH
+        """
+        if schema is not None:
+            return self.relations.get((schema, name))
+        for candidate in ("pg_catalog", *search_path):
+            found = self.relations.get((self.user if candidate == "$user" else candidate, name))
+            if found is not None:
+                return found
+        return None
+
+    def user_relations(self) -> list[Relation]:
+        """Every relation outside the system schemas, by name."""
+        return sorted((r for r in self.relations.values() if not r.is_system), key=lambda r: r.key)
+
+
+def _grouped(pairs: Iterable[tuple[K, T]]) -> Mapping[K, tuple[T, ...]]:
+    found: dict[K, list[T]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}

@@ -1,0 +1,226 @@
+"""The queries that read a catalogue, and the snapshot that their rows make. Text and pure functions: `feed` runs them.
+
+Each query works on PostgreSQL 14 to 18 and expects search_path to be pg_catalog alone, so that every name in a type or a
+view's definition outside pg_catalog comes qualified.
+
+https://www.postgresql.org/docs/current/catalogs.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from proxy.policy.catalog import Catalog, Column, ForeignKey, Name, Relation, UserFunction, UserOperator, UserType
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Sequence[Row]]
+
+FIRST_USER_OID = 16384
+"""Objects below it are made by initdb: https://www.postgresql.org/docs/current/system-catalog-initial-data.html"""
+
+DIGEST = """
+SELECT pg_catalog.concat_ws('/', {parts}) AS digest
+""".format(
+    parts=", ".join(
+        f"(SELECT pg_catalog.concat(count(*), ':', sum(xmin::text::bigint)) FROM pg_catalog.{table})"
+        for table in (
+            "pg_class",
+            "pg_attribute",
+            "pg_rewrite",
+            "pg_proc",
+            "pg_operator",
+            "pg_type",
+            "pg_inherits",
+            "pg_constraint",
+            "pg_description",
+            "pg_namespace",
+            "pg_enum",
+        )  # fmt: skip
+    )
+)
+"""One short text that changes with any DDL: who wrote each row, added up."""
+
+QUERIES: Mapping[str, str] = {
+    "server": """
+        SELECT pg_catalog.current_setting('server_version_num')::int AS version,
+               pg_catalog.current_database()::text AS database, session_user::text AS username
+    """,
+    "relations": """
+        SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
+               CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384
+                    THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition,
+               pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
+               greatest(c.reltuples, 0)::bigint AS estimated_rows,
+               coalesce('security_barrier=true' = ANY (c.reloptions)
+                        OR 'security_barrier=on' = ANY (c.reloptions)
+                        OR 'security_barrier=1' = ANY (c.reloptions), false) AS security_barrier
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+          AND n.nspname NOT LIKE 'pg\\_temp%' AND n.nspname NOT LIKE 'pg\\_toast%'
+    """,
+    "columns": """
+        SELECT a.attrelid::bigint AS relation, a.attname::text AS name, a.attnum::int AS attnum,
+               pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.atttypid::bigint AS type_oid,
+               a.attnotnull AS not_null, d.description AS comment
+        FROM pg_catalog.pg_attribute AS a
+        JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+        LEFT JOIN pg_catalog.pg_description AS d
+          ON d.objoid = a.attrelid AND d.objsubid = a.attnum AND d.classoid = 'pg_catalog.pg_class'::regclass
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        ORDER BY a.attrelid, a.attnum
+    """,
+    "parents": """
+        SELECT i.inhrelid::bigint AS child, i.inhparent::bigint AS parent
+        FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+        WHERE c.relkind IN ('r', 'p', 'f') ORDER BY i.inhrelid, i.inhseqno
+    """,
+    "depends": """
+        SELECT DISTINCT r.ev_class::bigint AS view, d.refobjid::bigint AS relation, a.attname::text AS column_name
+        FROM pg_catalog.pg_depend AS d
+        JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
+        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+          AND d.deptype = 'n' AND r.ev_class <> d.refobjid AND r.ev_class >= 16384
+    """,
+    "keys": """
+        SELECT k.conname::text AS name, k.contype::text AS kind, k.conrelid::bigint AS relation,
+               k.confrelid::bigint AS referenced,
+               ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(num, at)
+                     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.num
+                     ORDER BY u.at) AS columns,
+               ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(num, at)
+                     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.num
+                     ORDER BY u.at) AS referenced_columns
+        FROM pg_catalog.pg_constraint AS k
+        WHERE k.contype IN ('p', 'f') AND k.conrelid >= 16384 AND k.conparentid = 0
+        ORDER BY k.conrelid, k.conname
+    """,
+    "functions": """
+        SELECT n.nspname::text AS schema, p.proname::text AS name, l.lanname::text AS language,
+               ARRAY(SELECT pg_catalog.format_type(u.oid, NULL)
+                     FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
+                     ORDER BY u.at) AS arguments,
+               p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_type AS t WHERE t.oid = p.proargtypes[0]
+                     AND (t.typtype = 'c' OR t.typtype = 'p')) AS takes_row,
+               p.provariadic = 0 AND l.lanname IN ('c', 'internal') AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_depend AS d
+                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+               AND EXISTS (
+                   SELECT 1 FROM pg_catalog.unnest(p.proargtypes::oid[] || p.prorettype) AS u(oid)
+                   WHERE u.oid >= 16384) AS harmless
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+        WHERE n.nspname <> 'pg_catalog' OR p.oid >= 16384
+    """,
+    "operators": """
+        SELECT n.nspname::text AS schema, o.oprname::text AS name,
+               f.nspname::text || '.' || p.proname || '(' || pg_catalog.array_to_string(ARRAY(
+                   SELECT pg_catalog.format_type(u.oid, NULL)
+                   FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
+                   ORDER BY u.at), ', ') || ')' AS function,
+               l.lanname IN ('c', 'internal') AND greatest(o.oprleft, o.oprright) >= 16384 AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_depend AS d
+                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+               ) AS harmless
+        FROM pg_catalog.pg_operator AS o
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
+        JOIN pg_catalog.pg_proc AS p ON p.oid = o.oprcode
+        JOIN pg_catalog.pg_namespace AS f ON f.oid = p.pronamespace
+        JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+        WHERE o.oid >= 16384
+    """,
+    "types": """
+        SELECT n.nspname::text AS schema, t.typname::text AS name, t.typtype::text AS kind,
+               t.typtype IN ('e', 'r', 'm') OR t.typtype = 'b' AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_depend AS d
+                   JOIN pg_catalog.pg_proc AS p ON p.oid = t.typinput
+                   JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang AND l.lanname IN ('c', 'internal')
+                   WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+               ) AS harmless
+        FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+        WHERE n.nspname <> 'pg_catalog' AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+          AND t.typname NOT LIKE '\\_%'
+    """,
+    "labels": """
+        SELECT pg_catalog.format_type(e.enumtypid, NULL) AS type_name,
+               pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
+        FROM pg_catalog.pg_enum AS e GROUP BY e.enumtypid
+    """,
+    "builtin_functions": """
+        SELECT DISTINCT proname::text AS name FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND oid < 16384
+    """,
+    "builtin_types": """
+        SELECT typname::text AS name FROM pg_catalog.pg_type
+        WHERE typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND typtype <> 'c' AND oid < 16384
+    """,
+}
+
+
+def build_catalog(rows: Rows, *, version: int, search_path: tuple[str, ...] = ("public",)) -> Catalog:
+    """The snapshot that the rows of every query in QUERIES make."""
+    server = rows["server"][0]
+    names = {row["oid"]: (row["schema"], row["name"]) for row in rows["relations"]}
+    parts = _Parts(rows, names)
+    relations = {names[row["oid"]]: parts.relation(row) for row in rows["relations"]}
+    return Catalog(
+        version=version,
+        relations=relations,
+        foreign_keys=tuple(_foreign_keys(rows["keys"], names)),
+        functions=tuple(UserFunction(**{**row, "arguments": tuple(row["arguments"])}) for row in rows["functions"]),
+        operators=tuple(UserOperator(**row) for row in rows["operators"]),
+        types=tuple(UserType(**row) for row in rows["types"]),
+        default_search_path=search_path,
+        server_version=server["version"],
+        database=server["database"],
+        user=server["username"],
+        builtin_functions=frozenset(row["name"] for row in rows["builtin_functions"]),
+        builtin_types=frozenset(row["name"] for row in rows["builtin_types"]),
+        enum_labels={row["type_name"]: tuple(row["labels"]) for row in rows["labels"]},
+    )
+
+
+class _Parts:
+    """Rows that belong to a relation, by its oid."""
+
+    def __init__(self, rows: Rows, names: Mapping[int, Name]) -> None:
+        self._columns: dict[int, list[Column]] = {}
+        for row in rows["columns"]:
+            values = {key: value for key, value in row.items() if key != "relation"}
+            self._columns.setdefault(row["relation"], []).append(Column(**values))
+        self._parents: dict[int, list[Name]] = {}
+        for row in rows["parents"]:
+            if row["parent"] in names:
+                self._parents.setdefault(row["child"], []).append(names[row["parent"]])
+        self._depends: dict[int, list[tuple[Name, str | None]]] = {}
+        for row in rows["depends"]:
+            if row["relation"] in names:
+                self._depends.setdefault(row["view"], []).append((names[row["relation"]], row["column_name"]))
+        self._primary = {row["relation"]: tuple(row["columns"]) for row in rows["keys"] if row["kind"] == "p"}
+
+    def relation(self, row: Row) -> Relation:
+        oid = row["oid"]
+        return Relation(
+            **row,
+            columns=tuple(self._columns.get(oid, ())),
+            parents=tuple(self._parents.get(oid, ())),
+            primary_key=self._primary.get(oid, ()),
+            depends=tuple(self._depends.get(oid, ())),
+        )
+
+
+def _foreign_keys(rows: Sequence[Row], names: Mapping[int, Name]) -> list[ForeignKey]:
+    return [
+        ForeignKey(
+            name=row["name"],
+            table=names[row["relation"]],
+            columns=tuple(row["columns"]),
+            ref_table=names[row["referenced"]],
+            ref_columns=tuple(row["referenced_columns"]),
+        )
+        for row in rows
+        if row["kind"] == "f" and row["relation"] in names and row["referenced"] in names
+    ]

@@ -1,0 +1,193 @@
+"""PostgreSQL's own grammar, through libpg_query: the only module that knows which binding is used.
+
+What runs for a masked role is decided on these trees and on nothing else. Offsets that libpg_query counts in bytes of
+UTF-8 are turned into characters here, because positions of the wire protocol count characters.
+
+It does not resolve names or types: that takes the catalogue, and is `rewrite`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+# The binding's wrappers check nothing that protobuf's pure-Python fallback would: the C implementation is wanted.
+os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "upb")
+
+import postgast
+from google.protobuf.message import DecodeError
+from postgast import pg_query_pb2 as nodes
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = [
+    "ParseTree",
+    "SyntaxProblem",
+    "Token",
+    "byte_to_character",
+    "deparse",
+    "fingerprint",
+    "nodes",
+    "original_position",
+    "paired_locations",
+    "parse",
+    "scan",
+    "without_locations",
+]
+
+ParseTree: TypeAlias = Any
+"""A `ParseResult` of protobuf: its generated stub is not usable by type checkers."""
+
+LOCATION_FIELDS = frozenset(
+    {"location", "stmt_location", "stmt_len", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"}
+)
+"""Offsets into the text: they differ between two texts of one tree."""
+
+
+class SyntaxProblem(Exception):  # noqa: N818 - PostgreSQL's grammar's own word, and no fault of the program
+    """PostgreSQL's grammar refuses the text. `position` counts characters from 1, or is None."""
+
+    def __init__(self, message: str, position: int | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token with its place in the text, in characters. `kind` is libpg_query's name: IDENT, SCONST, C_COMMENT..."""
+
+    kind: str
+    start: int
+    end: int
+    keyword: bool = False
+
+
+def parse(sql: str) -> ParseTree:
+    """The tree of every statement in `sql`.
+
+    Raises:
+        SyntaxProblem: PostgreSQL would answer with a syntax error, or the text nests too deeply to be analysed.
+    """
+    if "\0" in sql:
+        raise SyntaxProblem("a statement cannot contain a null character", None)
+    try:
+        return postgast.parse(sql)
+    except postgast.PgQueryError as error:
+        raise SyntaxProblem(error.message, _character(sql, error.cursorpos)) from None
+    except DecodeError:
+        # protobuf decodes at most 100 levels of messages: about 45 nested parentheses or operators.
+        raise SyntaxProblem("the statement nests too deeply to be analysed", None) from None
+
+
+def deparse(tree: ParseTree) -> str:
+    """SQL text of the tree.
+
+    Raises:
+        SyntaxProblem: the tree has no text (the caller built something that the grammar cannot say).
+    """
+    try:
+        return str(postgast.deparse(tree))
+    except postgast.PgQueryError as error:
+        raise SyntaxProblem(error.message, None) from None
+
+
+def fingerprint(sql: str) -> str:
+    """libpg_query's fingerprint: equal for statements that differ in constants only."""
+    try:
+        return str(postgast.fingerprint(sql).hex)
+    except postgast.PgQueryError as error:
+        raise SyntaxProblem(error.message, _character(sql, error.cursorpos)) from None
+
+
+def scan(sql: str) -> list[Token]:
+    """The tokens of `sql`, comments included, with offsets in characters.
+
+    Raises:
+        SyntaxProblem: an unterminated literal or comment.
+    """
+    try:
+        found = postgast.scan(sql)
+    except postgast.PgQueryError as error:
+        raise SyntaxProblem(error.message, _character(sql, error.cursorpos)) from None
+    offsets = _Offsets(sql)
+    names = nodes.Token.DESCRIPTOR.values_by_number
+    return [
+        Token(names[t.token].name, offsets.character(t.start), offsets.character(t.end), t.keyword_kind != 0)
+        for t in found.tokens
+    ]
+
+
+class _Offsets:
+    """Byte offsets of a text's UTF-8 to character offsets; ASCII costs nothing."""
+
+    def __init__(self, sql: str) -> None:
+        self._data = None if sql.isascii() else sql.encode()
+
+    def character(self, offset: int) -> int:
+        if self._data is None:
+            return offset
+        return len(self._data[:offset].decode(errors="replace"))
+
+
+def _character(sql: str, cursor: int) -> int | None:
+    """libpg_query's cursor (from 1, in characters in errors of the scanner and grammar) as a position, or None."""
+    return cursor if 0 < cursor <= len(sql) + 1 else None
+
+
+def byte_to_character(sql: str, offset: int) -> int:
+    """A node's `location` (bytes from 0) as characters from 0."""
+    return _Offsets(sql).character(offset)
+
+
+def paired_locations(first: Message, second: Message) -> list[tuple[int, int]] | None:
+    """None where the trees differ in anything but locations; else each node's pair of them, in order."""
+    pairs: list[tuple[int, int]] = []
+    return pairs if _same(first, second, pairs) else None
+
+
+def original_position(tree: bytes, original: str, sql: str, position: int) -> int | None:
+    """Where the node at `position` (characters from 1) of `sql` stands in `original`, or None.
+
+    Args:
+        tree: the serialised tree that `sql` was written from, with locations of `original`.
+    """
+    pairs = paired_locations(nodes.ParseResult.FromString(tree), parse(sql))
+    offset = len(sql[: position - 1].encode())
+    found = next((old for old, new in pairs or () if new == offset and old >= 0), None)
+    return None if found is None else byte_to_character(original, found) + 1
+
+
+def without_locations(message: Any) -> None:
+    """Marks every node as of unknown place, in place: for trees that come from another text."""
+    if "location" in message.DESCRIPTOR.fields_by_name:
+        message.location = -1
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for child in value if field.is_repeated else (value,):
+                without_locations(child)
+
+
+def _same(first: Any, second: Any, pairs: list[tuple[int, int]]) -> bool:
+    mine = [(f, v) for f, v in first.ListFields() if f.name not in LOCATION_FIELDS]
+    other = [(f, v) for f, v in second.ListFields() if f.name not in LOCATION_FIELDS]
+    if len(mine) != len(other):
+        return False
+    if "location" in first.DESCRIPTOR.fields_by_name:
+        pairs.append((first.location, second.location))
+    for (field, value), (other_field, other_value) in zip(mine, other, strict=True):
+        if field.number != other_field.number:
+            return False
+        if field.message_type is None:
+            if value != other_value:
+                return False
+        elif field.is_repeated:
+            if len(value) != len(other_value):
+                return False
+            if not all(_same(a, b, pairs) for a, b in zip(value, other_value, strict=True)):
+                return False
+        elif not _same(value, other_value, pairs):
+            return False
+    return True

@@ -1,0 +1,93 @@
+"""Which settings a masked session may change or show, in SQL and in its startup packet.
+
+A setting is on the list when it changes how answers look or how long they may take, never what is seen, who the
+session is, how its SQL is read, or what the server writes elsewhere. Everything else is refused by name.
+
+https://www.postgresql.org/docs/current/runtime-config-client.html
+"""
+
+from __future__ import annotations
+
+from proxy.policy.model import Refusal
+from proxy.policy.system import SECRET_SETTINGS
+
+CHANGEABLE = frozenset(
+    """
+    application_name bytea_output client_min_messages cursor_tuple_fraction datestyle
+    default_transaction_deferrable default_transaction_isolation
+    default_transaction_read_only enable_bitmapscan enable_gathermerge enable_hashagg enable_hashjoin
+    enable_incremental_sort enable_indexonlyscan enable_indexscan enable_material enable_memoize enable_mergejoin
+    enable_nestloop enable_parallel_append enable_parallel_hash enable_partition_pruning
+    enable_partitionwise_aggregate enable_partitionwise_join enable_seqscan enable_sort enable_tidscan
+    escape_string_warning extra_float_digits force_parallel_mode from_collapse_limit geqo
+    hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit jit_above_cost
+    join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout max_parallel_workers_per_gather
+    parallel_setup_cost parallel_tuple_cost plan_cache_mode quote_all_identifiers random_page_cost search_path
+    seq_page_cost statement_timeout synchronous_commit tcp_keepalives_count tcp_keepalives_idle
+    tcp_keepalives_interval tcp_user_timeout temp_buffers timezone transaction_deferrable transaction_isolation
+    transaction_read_only transaction_timeout work_mem xmlbinary xmloption
+    """.split()  # noqa: SIM905 - a table to be read
+)
+
+# The one value that keeps their meaning: drivers set these as a matter of course.
+FIXED = {
+    "standard_conforming_strings": frozenset({"on", "true", "yes", "1"}),
+    "client_encoding": frozenset({"utf8", "utf-8", "unicode"}),
+    "backslash_quote": frozenset({"safe_encoding", "off"}),
+    "row_security": frozenset({"on", "true", "yes", "1"}),
+}
+
+_QUIET = frozenset({"notice", "warning", "error"})
+
+# PostgreSQL itself answers SHOW for these; their values are of the installation.
+_NOT_SHOWN = SECRET_SETTINGS | frozenset(
+    {"hba_file", "ident_file", "config_file", "data_directory", "external_pid_file", "all"}
+)
+
+
+def may_set(name: str, value: str) -> Refusal | None:
+    """None where a masked session may set `name` to `value` (text, unquoted); else the refusal that says why."""
+    key = name.lower()
+    if key == "search_path":
+        return may_search([part.strip().strip('"') for part in value.split(",")])
+    if key == "client_min_messages" and value.lower() not in _QUIET:
+        return _refusal(name, "debug and log messages of the server can hold values", "notice, warning and error work")
+    if key in CHANGEABLE:
+        return None
+    if key in FIXED:
+        if value.lower() in FIXED[key]:
+            return None
+        return _refusal(name, "it changes how the session's SQL is read", f"it stays {min(FIXED[key])}")
+    return _refusal(name, "it is not on the list of settings that a masked role may change", "docs/veil.md lists them")
+
+
+def may_reset(name: str) -> Refusal | None:
+    """None where a masked session may RESET `name`: the value of its login comes back."""
+    key = name.lower()
+    if key in CHANGEABLE or key in FIXED or key == "all":
+        return None
+    return _refusal(name, "it is not on the list of settings that a masked role may change", "docs/veil.md lists them")
+
+
+def may_show(name: str) -> Refusal | None:
+    """None where a masked session may see the setting. A dotted name is somebody's own and may hold anything."""
+    key = name.lower()
+    if "." in key:
+        return _refusal(name, "custom settings may hold values", None, verb="show")
+    if key in _NOT_SHOWN:
+        hint = "query pg_settings for the ones that are open" if key == "all" else None
+        return _refusal(name, "it belongs to the installation", hint, verb="show")
+    return None
+
+
+def may_search(path: list[str]) -> Refusal | None:
+    """None where this search_path cannot redirect a built-in name: nothing may come before pg_catalog."""
+    if "pg_catalog" in path[1:]:
+        return _refusal("search_path", "a schema stands before pg_catalog", "leave pg_catalog out: it comes first then")
+    if any(part.startswith(("pg_temp", "pg_toast")) for part in path):
+        return _refusal("search_path", "temporary and toast schemas cannot be searched", None)
+    return None
+
+
+def _refusal(name: str, why: str, hint: str | None, *, verb: str = "set") -> Refusal:
+    return Refusal("42501", f'this role may not {verb} "{name}": {why}', hint=hint)

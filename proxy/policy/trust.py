@@ -1,0 +1,110 @@
+"""What code a masked role's statement may call: functions, operators and types, by name and catalogue.
+
+PostgreSQL chooses an overload by argument types, which nobody knows before it analyses the statement. So a name is judged
+with everything that it could mean: all of it may run, or it is pinned to pg_catalog, or it is refused.
+
+It does not know expressions; `rewrite` calls it for every name that it meets.
+https://www.postgresql.org/docs/current/typeconv-func.html
+"""
+
+from __future__ import annotations
+
+from proxy.policy import functions
+from proxy.policy.catalog import Catalog
+from proxy.policy.model import Policy
+from proxy.policy.refused import Refused, denied
+
+
+class Trust:
+    """Judges names for one policy and catalogue."""
+
+    def __init__(self, policy: Policy, catalog: Catalog) -> None:
+        self._policy = policy
+        self._catalog = catalog
+
+    def function(self, parts: list[str], arguments: int, location: int) -> list[str] | None:
+        """None: it may run as it is written. A list: it may run under this name only. Else raises Refused."""
+        name = parts[-1]
+        schema = parts[-2] if len(parts) > 1 else None
+        builtin = functions.may_call(name, arguments) or self._trusts_builtin(name)
+        users = self._catalog.functions_by_name.get(name, ())
+        if schema == "pg_catalog" or (schema is None and not users):
+            if builtin:
+                return None
+            raise _untrusted_function(parts, location)
+        if schema is not None:
+            users = tuple(f for f in users if f.schema == schema)
+            if users and all(self._trusted(f.signature) for f in users):
+                return None
+            raise _untrusted_function(parts, location)
+        is_builtin = name in self._catalog.builtin_functions
+        if (builtin or not is_builtin) and all(self._trusted(f.signature) or (builtin and f.harmless) for f in users):
+            return None
+        if builtin and is_builtin:
+            return ["pg_catalog", name]
+        raise _untrusted_function(parts, location)
+
+    def operator(self, parts: list[str], location: int, *, qualifiable: bool) -> bool:
+        """False: it may run as it is written. True: only as pg_catalog's. Else raises Refused.
+
+        `qualifiable` says that the place has a syntax for OPERATOR(pg_catalog.=): IN, LIKE and BETWEEN do not.
+        """
+        users = self._catalog.operators_by_name.get(parts[-1], ())
+        if len(parts) > 1:
+            users = tuple(o for o in users if o.schema == parts[0])
+            if parts[0] == "pg_catalog" or (users and all(self._trusted(o.function) for o in users)):
+                return False
+            raise _untrusted_operator(parts, location)
+        if all(o.harmless or self._trusted(o.function) for o in users):
+            return False
+        if qualifiable:
+            return True
+        raise _untrusted_operator(parts, location)
+
+    def type(self, parts: list[str], location: int) -> None:
+        """Raises Refused for a type whose input or cast may run somebody's code: domains, composites, unknown ones."""
+        schema = parts[-2] if len(parts) > 1 else None
+        if schema in (None, "pg_catalog") and parts[-1] in self._catalog.builtin_types:
+            return
+        users = [t for t in self._catalog.types_by_name.get(parts[-1], ()) if schema in (None, t.schema)]
+        if not users or not all(t.harmless for t in users):
+            raise denied(
+                f'type "{".".join(parts)}" is not allowed for this role',
+                hint="converting to it may run code of a user: built-in types, enums and ranges work",
+                location=location,
+            )
+
+    def attribute(self, name: str, location: int, *, rows_only: bool) -> None:
+        """`x.name`, which PostgreSQL takes for a call of the function `name` on x where x has no such field.
+
+        `rows_only`: x is a row (`alias.name`), so only functions over rows can be meant. Raises Refused.
+        https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-USAGE
+        """
+        if name in self._catalog.builtin_functions and not functions.may_call(name, 1):
+            raise _untrusted_function([name], location)
+        for function in self._catalog.functions_by_name.get(name, ()):
+            reachable = function.takes_row or (not rows_only and len(function.arguments) > 0)
+            if reachable and not self._trusted(function.signature):
+                raise _untrusted_function([name], location)
+
+    def _trusted(self, signature: str) -> bool:
+        return signature in self._policy.trusted_functions
+
+    def _trusts_builtin(self, name: str) -> bool:
+        return any(signature.startswith(f"pg_catalog.{name}(") for signature in self._policy.trusted_functions)
+
+
+def _untrusted_function(parts: list[str], location: int) -> Refused:
+    return denied(
+        f"function {'.'.join(parts)} is not allowed for this role",
+        hint="built-in functions that see only their arguments work; functions.trust in the policy opens others",
+        location=location,
+    )
+
+
+def _untrusted_operator(parts: list[str], location: int) -> Refused:
+    return denied(
+        f"operator {'.'.join(parts)} is not allowed for this role",
+        hint="functions.trust in the policy opens it, by the signature of the function behind it",
+        location=location,
+    )

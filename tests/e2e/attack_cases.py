@@ -1,0 +1,53 @@
+"""The attack statements and what each has to come to, read from attacks/*.sql.
+
+A case is a comment line `-- EXPECTED: name` and SQL up to an empty line. EXPECTED is `same` (as the hand-written masked
+views of oracle.sql answer, errors by SQLSTATE), `answers` (no error, no secret) or `refused SQLSTATE`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("attacks")
+_HEAD = re.compile(r"-- (same|answers|refused [0-9A-Z]{5}): (.+)")
+
+
+@dataclass(frozen=True)
+class Case:
+    family: str
+    name: str
+    expected: str
+    sql: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.family}: {self.name}"
+
+
+def load_cases() -> list[Case]:
+    """Every case, in the order of the files. A block without a proper head is an error."""
+    cases = []
+    for path in sorted(FOLDER.glob("[0-9]*.sql")):
+        for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip()):
+            head, _, sql = block.partition("\n")
+            found = _HEAD.fullmatch(head)
+            if found is None or not sql.strip():
+                raise ValueError(f"{path.name}: a case needs a head and a statement: {head}")
+            cases.append(Case(path.stem, found[2], found[1], sql))
+    return cases
+
+
+def schema() -> str:
+    return (FOLDER / "schema.sql").read_text(encoding="utf-8")
+
+
+def rows(*, ssn: str, salary: int, step: int) -> str:
+    """The rows with these protected values."""
+    text = (FOLDER / "rows.sql").read_text(encoding="utf-8")
+    return text.replace("{ssn}", ssn).replace("{salary}", str(salary)).replace("{step}", str(step))
+
+
+def oracle() -> str:
+    return (FOLDER / "oracle.sql").read_text(encoding="utf-8")

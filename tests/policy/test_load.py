@@ -1,0 +1,299 @@
+"""Policy files: what they become, and every complaint with its place.
+
+The files stand in `load/`: `accepted/` are policies, `refused/NAME.yaml` has its complaints in `NAME.problems`, one
+per line, `line:column: message (hint)`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import ConfigError
+from proxy.policy.load import PolicyProblems, load_policies
+from proxy.policy.load_patterns import meet
+from proxy.policy.load_signatures import normalised
+from proxy.policy.masks import MASKS
+from proxy.policy.model import Policy, StatementKind
+
+FILES = Path(__file__).parent / "load"
+REFUSED = sorted((FILES / "refused").glob("*.yaml"))
+
+
+def problems_of(path: Path) -> list[str]:
+    with pytest.raises(PolicyProblems) as caught:
+        load_policies(path)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def written(directory: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (directory / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return directory
+
+
+@pytest.mark.parametrize("path", REFUSED, ids=lambda p: p.stem)
+def test_refused(path: Path) -> None:
+    expected = path.with_suffix(".problems").read_text(encoding="utf-8").splitlines()
+    found = [text.replace(f"{path}:", "") for text in problems_of(path)]
+    assert found == expected
+    assert expected
+
+
+def test_every_file_of_expectations_has_its_policy() -> None:
+    assert {p.stem for p in (FILES / "refused").glob("*.problems")} == {p.stem for p in REFUSED}
+
+
+@pytest.fixture(scope="module")
+def whole() -> Policy:
+    return load_policies(FILES / "accepted" / "whole.yaml")
+
+
+def test_roles(whole: Policy) -> None:
+    assert list(whole.roles) == ["dba", "analyst", "eu_desk"]
+    assert whole.roles["dba"].bypass
+    assert not whole.roles["analyst"].bypass
+    assert whole.roles["analyst"].users == ("analyst", "bi_*")
+    assert whole.roles["eu_desk"].attributes == {
+        "region": "EU",
+        "level": 3,
+        "share": 0.5,
+        "remote": True,
+        "code": "007",
+    }
+
+
+def test_defaults_and_tables(whole: Policy) -> None:
+    assert whole.statements == {StatementKind.SELECT, StatementKind.EXPLAIN, StatementKind.INSERT}
+    assert not whole.allow_unnamed_tables
+    analyst, desk = whole.identify("bi_one"), whole.identify("eva")
+    assert analyst is not None
+    assert desk is not None
+    readable = [("shop", "orders"), ("hr", "emp"), ("hr", "dept"), ("hr", "departments"), ("clinic", "visits")]
+    assert [whole.may_read(analyst, t) for t in readable] == [True, True, True, False, False]
+    assert [whole.may_read(desk, t) for t in readable] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("column", "mask"),
+    [
+        ("hr.emp.ssn", MASKS["partial"]()),
+        ("hr.emp.salary", MASKS["null"]()),
+        ("hr.emp.born", MASKS["year"]()),
+        ("hr.emp.grade", MASKS["constant"]("1.50")),  # type: ignore[call-arg]
+        ("hr.emp.email", MASKS["email"]()),
+        ("any.thing.email", MASKS["email"]()),
+        ("hr.log.note", MASKS["redact"]("[hidden]")),  # type: ignore[call-arg]
+        ("shop.orders.note", None),
+        ("shop.items.note", MASKS["redact"]("[hidden]")),  # type: ignore[call-arg]
+        ("hr.emp.id", None),
+    ],
+)
+def test_masks(whole: Policy, column: str, mask: object) -> None:
+    schema, table, name = column.split(".")
+    analyst = whole.identify("analyst")
+    assert analyst is not None
+    rule = whole.mask_for(analyst, (schema, table), name)
+    assert (rule.mask if rule else None) == mask
+
+
+def test_except_frees_its_roles(whole: Policy) -> None:
+    desk = whole.identify("eva")
+    assert desk is not None
+    assert whole.mask_for(desk, ("hr", "emp"), "ssn") is None
+    assert whole.mask_for(desk, ("hr", "emp"), "salary") is not None
+
+
+def test_functions_and_tests(whole: Policy) -> None:
+    assert whole.trusted_functions == {
+        "public.distance(point, point)",
+        "public.f(integer, character varying, timestamp with time zone[])",
+    }
+    first, second = whole.tests
+    assert (first.user, first.rows, first.refused) == (
+        "analyst",
+        (("***-**-6789", 1, 1.5, None, True, "2024-01-01"),),
+        False,
+    )
+    assert (second.user, second.rows, second.refused) == ("bi_tool", None, True)
+
+
+def test_rules_know_where_they_stand(whole: Policy) -> None:
+    path = FILES / "accepted" / "whole.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for rule in whole.masks:
+        assert rule.where.file == str(path)
+        assert lines[rule.where.line - 1][rule.where.column - 1 :].startswith("{")
+        assert rule.mask.name in lines[rule.where.line - 1]
+
+
+def test_a_directory_is_one_policy() -> None:
+    policy = load_policies(FILES / "accepted" / "directory")
+    assert list(policy.roles) == ["dba", "analyst"]
+    assert policy.allow_unnamed_tables
+    assert policy.statements == {StatementKind.SELECT}
+    analyst = policy.identify("analyst")
+    assert analyst is not None
+    rule = policy.mask_for(analyst, ("shop", "customers"), "phone")
+    assert rule is not None
+    assert str(rule.where).endswith("20_shop.yml:6")
+
+
+def test_aliases() -> None:
+    roles = load_policies(FILES / "accepted" / "aliases.yaml").roles
+    assert {name: role.users for name, role in roles.items()} == dict.fromkeys(
+        ("analyst", "clerk", "desk"), ("analyst", "bi_*")
+    )
+    assert roles["clerk"].attributes == {"region": "US"}
+
+
+def test_overlaps_that_are_settled() -> None:
+    policy = load_policies(FILES / "accepted" / "resolved.yaml")
+    analyst = policy.identify("analyst")
+    assert analyst is not None
+    rule = policy.mask_for(analyst, ("hr", "emp"), "email")
+    assert rule is not None
+    assert rule.mask.name == "redact"
+
+
+def test_files_of_a_directory_conflict(tmp_path: Path) -> None:
+    role = "roles: {analyst: {users: [analyst]}}\n"
+    written(
+        tmp_path,
+        a=f"version: 1\n{role}defaults: {{tables: deny}}\nmasks:\n- {{columns: [a.b.c], mask: email}}\n",
+        b=f"version: 1\n{role}defaults: {{tables: deny}}\nmasks:\n- {{columns: [a.b.c], mask: email}}\n",
+    )
+    a, b = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    assert problems_of(tmp_path) == [
+        f"{b}:2:9: the role analyst is defined twice (First at {a}:2.)",
+        f"{b}:3:20: defaults.tables is set twice (First at {a}:3.)",
+        f"{b}:5:14: a second mask for the column a.b.c; the first is at {a}:5 (Keep one of the two.)",
+    ]
+
+
+def test_one_bad_file_does_not_hide_the_problems_of_another(tmp_path: Path) -> None:
+    written(tmp_path, a="version: 1\nroles: [", b="version: 1\nrules: 1\n")
+    assert [text.split(": ", 1)[0] for text in problems_of(tmp_path)] == [
+        f"{tmp_path}/a.yaml:3:1",
+        f"{tmp_path}/b.yaml:2:1",
+    ]
+
+
+def test_what_is_no_policy(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("version: 1\n")
+    (tmp_path / ".hidden.yaml").write_text("version: 1\n")
+    assert problems_of(tmp_path) == [
+        f"{tmp_path}:1:1: the directory holds no policy (Policies are files named *.yaml or *.yml.)"
+    ]
+    assert problems_of(tmp_path / "absent.yaml") == [
+        f"{tmp_path}/absent.yaml:1:1: cannot be read: No such file or directory"
+    ]
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    written(tmp_path, a="version: 1\n" + "# comment\n" * 110_000)
+    assert problems_of(tmp_path) == [
+        f"{tmp_path}/a.yaml:1:1: the file has over 1048576 bytes (Split it into several files.)"
+    ]
+
+
+def test_the_error_says_everything_at_once() -> None:
+    path = FILES / "refused" / "masks.yaml"
+    with pytest.raises(ConfigError) as caught:
+        load_policies(path)
+    assert caught.value.message == f"the policies have {len(problems_of(path))} problems"
+    assert str(caught.value).splitlines()[1:] == problems_of(path)
+
+
+def test_the_digest_follows_names_and_bytes(tmp_path: Path) -> None:
+    text = "version: 1\nroles: {analyst: {users: [analyst]}}\n"
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one, two = written(tmp_path / "one", a=text), written(tmp_path / "two", a=text)
+    assert load_policies(one).digest == load_policies(two).digest == load_policies(one / "a.yaml").digest
+    written(two, a=text + "# a comment\n")
+    assert load_policies(one).digest != load_policies(two).digest
+    (one / "a.yaml").rename(one / "b.yaml")
+    written(two, a=text)
+    assert load_policies(one).digest != load_policies(two).digest
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("a.b.c", "a.b.c", True),
+        ("a.b.c", "a.b.d", False),
+        ("*.*.email", "hr.*.*", True),
+        ("*.*.email", "hr.emp.ssn", False),
+        ("a.*x.c", "a.y*.c", True),
+        ("a.x*.c", "a.y*.c", False),
+        ("a.?.c", "a.??.c", False),
+        ("a.?*.c", "a.*??.c", True),
+        ("a.*a*b*.c", "a.*b*a*.c", True),
+        ("a.ab*ba.c", "a.aba.c", False),
+        ("a.[abc].c", "a.b.c", True),
+        ("a.[abc].c", "a.d.c", False),
+        ("a.[!abc].c", "a.b.c", False),
+        ("a.[]x].c", "a.].c", True),
+        ("a.[abc].c", "a.[xyz].c", True),
+        ("a.B.c", "a.b.c", False),
+    ],
+)
+def test_meet(first: str, second: str, expected: bool) -> None:
+    assert meet(first, second) is expected
+    assert meet(second, first) is expected
+
+
+PARTS = st.text(alphabet="ab*?", max_size=5)
+NAMES = ["".join(name) for length in range(9) for name in itertools.product("abc", repeat=length)][:4000]
+
+
+@given(PARTS, PARTS)
+def test_meet_agrees_with_matching(first: str, second: str) -> None:
+    """Of patterns without [...], two meet where some name matches both; the names tried here are long enough."""
+    both = any(fnmatch.fnmatchcase(n, first) and fnmatch.fnmatchcase(n, second) for n in NAMES)
+    if both:
+        assert meet(first, second)
+    elif first.count("*") + second.count("*") < 2:
+        assert not meet(first, second)
+
+
+@pytest.mark.parametrize(
+    ("written_as", "expected"),
+    [
+        ("public.f()", "public.f()"),
+        ("public.f( )", "public.f()"),
+        ("public.distance(point,point)", "public.distance(point, point)"),
+        ("public.f(int, int4, int2, int8)", "public.f(integer, integer, smallint, bigint)"),
+        ("public.f(FLOAT, float4, bool)", "public.f(double precision, real, boolean)"),
+        ("public.f(varchar(10), char, bpchar)", "public.f(character varying, character, character)"),
+        ("public.f(decimal(10, 2), numeric)", "public.f(numeric, numeric)"),
+        ("public.f(timestamptz, timestamp(3))", "public.f(timestamp with time zone, timestamp without time zone)"),
+        ("public.f(timestamp(3) with time zone)", "public.f(timestamp with time zone)"),
+        ("public.f(time, timetz)", "public.f(time without time zone, time with time zone)"),
+        ("public.f(pg_catalog.int4, pg_catalog.text)", "public.f(integer, text)"),
+        ("public.f(int[], text[][], int [ ])", "public.f(integer[], text[], integer[])"),
+        ("public.f(VARIADIC int[])", "public.f(VARIADIC integer[])"),
+        ("public.f(shop.money, \"Shop\".\"my type\"[])", "public.f(shop.money, \"Shop\".\"my type\"[])"),
+        ("public.f(\"char\", \"text\")", "public.f(\"char\", text)"),
+        ("public.f(double  precision,\n  bit varying)", "public.f(double precision, bit varying)"),
+        ("Public.F(INTEGER)", "Public.F(integer)"),
+    ],
+)  # fmt: skip
+def test_signatures(written_as: str, expected: str) -> None:
+    assert normalised(written_as) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["f(int)", "public.f", "public.f(int", "public.f(int))", "public.f(,)", "public.f(int,)", "a.b.c(int)", "",
+     "public.f(a.b.c)", "public.f('int')", "public.f(int) returns int", "pub*.f(int)", 'public.f("int)'],
+)  # fmt: skip
+def test_what_is_no_signature(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not schema|no type|is a pattern"):
+        normalised(text)
