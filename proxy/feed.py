@@ -66,8 +66,22 @@ class Feed:
         return self._catalog
 
     async def __aenter__(self) -> Self:
-        self._pool = await self._connected()
-        await self.refresh(force=True)
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=0,
+                max_size=POOL_SIZE,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S,
+                server_settings=_SETTINGS,
+                # Statements over other people's tables: nothing of them is worth keeping prepared.
+                statement_cache_size=0,
+            )
+            await self.refresh(force=True)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise UpstreamUnavailableError(
+                f"the upstream cannot be reached: {type(error).__name__}", hint="check upstream.dsn"
+            ) from None
         return self
 
     async def __aexit__(
@@ -83,7 +97,7 @@ class Feed:
             try:
                 await self.refresh()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamUnavailableError) as error:
-                _log.warning("catalogue_refresh_failed", error=type(error).__name__)
+                _log.warning("the catalogue could not be read again", error_type=type(error).__name__)
 
     async def refresh(self, *, force: bool = False) -> bool:
         """Reads the catalogue again if the server's differs. True where there is a new snapshot.
@@ -105,7 +119,7 @@ class Feed:
             self._digest = digest
         if self._changed is not None:
             self._changed(self._catalog)
-        _log.info("catalogue_read", version=version, count=len(self._catalog.relations))
+        _log.info("the catalogue was read", version=version, relations=len(self._catalog.relations))
         return True
 
     async def fetch(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
@@ -147,20 +161,3 @@ class Feed:
         if self._pool is None:
             raise UpstreamUnavailableError("the upstream cannot be reached")
         return self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
-
-    async def _connected(self) -> asyncpg.Pool:
-        try:
-            return await asyncpg.create_pool(
-                self._dsn,
-                min_size=0,
-                max_size=POOL_SIZE,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=STATEMENT_TIMEOUT_S,
-                server_settings=_SETTINGS,
-                # Statements of other people's tables: nothing of them is worth keeping prepared.
-                statement_cache_size=0,
-            )
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-            raise UpstreamUnavailableError(
-                f"the upstream cannot be reached: {type(error).__name__}", hint="check upstream.dsn"
-            ) from None

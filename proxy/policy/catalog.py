@@ -127,7 +127,22 @@ class UserType:
     name: str
     kind: str
     harmless: bool
-    """An enum, a range, or an extension's base type: converting to it runs no code of a user."""
+    """An enum, a range of a built-in type, or an extension's base type: converting to it runs no code of a user."""
+    oid: int = 0
+    array_oid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UserCast:
+    """A cast by a function outside pg_catalog. `target` is the bare name of the type that it makes.
+
+    `implicit`: PostgreSQL may apply it where no cast is written. `harmless` as with operators.
+    """
+
+    target: str
+    function: str
+    implicit: bool
+    harmless: bool
 
 
 @dataclass(frozen=True)
@@ -140,6 +155,7 @@ class Catalog:
     functions: tuple[UserFunction, ...] = ()
     operators: tuple[UserOperator, ...] = ()
     types: tuple[UserType, ...] = ()
+    casts: tuple[UserCast, ...] = ()
     default_search_path: tuple[str, ...] = ("public",)
     server_version: int = 180000
     database: str = ""
@@ -172,6 +188,11 @@ class Catalog:
     @cached_property
     def types_by_name(self) -> Mapping[str, tuple[UserType, ...]]:
         return _grouped((t.name, t) for t in self.types)
+
+    @cached_property
+    def harmless_type_oids(self) -> frozenset[int]:
+        """Types outside pg_catalog, and their arrays, that a parameter may have."""
+        return frozenset(oid for t in self.types if t.harmless for oid in (t.oid, t.array_oid) if oid)
 
     def resolve(self, schema: str | None, name: str, search_path: Iterable[str]) -> Relation | None:
         """The relation that PostgreSQL would find, pg_catalog first as its manual says (5.10.3), or None.

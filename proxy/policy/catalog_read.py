@@ -1,7 +1,7 @@
 """The queries that read a catalogue, and the snapshot that their rows make. Text and pure functions: `feed` runs them.
 
-Each query works on PostgreSQL 14 to 18 and expects search_path to be pg_catalog alone, so that every name in a type or a
-view's definition outside pg_catalog comes qualified.
+Each query works on PostgreSQL 14 to 18 and expects search_path to be pg_catalog alone, so that every name in a type or
+a view's definition outside pg_catalog comes qualified.
 
 https://www.postgresql.org/docs/current/catalogs.html
 """
@@ -11,32 +11,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from proxy.policy.catalog import Catalog, Column, ForeignKey, Name, Relation, UserFunction, UserOperator, UserType
+from proxy.policy.catalog import (
+    Catalog,
+    Column,
+    ForeignKey,
+    Name,
+    Relation,
+    UserCast,
+    UserFunction,
+    UserOperator,
+    UserType,
+)
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
 
-FIRST_USER_OID = 16384
-"""Objects below it are made by initdb: https://www.postgresql.org/docs/current/system-catalog-initial-data.html"""
 
-DIGEST = """
-SELECT pg_catalog.concat_ws('/', {parts}) AS digest
-""".format(
-    parts=", ".join(
+_WATCHED = """
+pg_attribute pg_cast pg_class pg_constraint pg_description pg_enum pg_inherits pg_namespace pg_operator pg_proc
+pg_rewrite pg_type
+"""
+
+DIGEST = "SELECT pg_catalog.concat_ws('/', {}) AS digest".format(
+    ", ".join(
         f"(SELECT pg_catalog.concat(count(*), ':', sum(xmin::text::bigint)) FROM pg_catalog.{table})"
-        for table in (
-            "pg_class",
-            "pg_attribute",
-            "pg_rewrite",
-            "pg_proc",
-            "pg_operator",
-            "pg_type",
-            "pg_inherits",
-            "pg_constraint",
-            "pg_description",
-            "pg_namespace",
-            "pg_enum",
-        )  # fmt: skip
+        for table in _WATCHED.split()
     )
 )
 """One short text that changes with any DDL: who wrote each row, added up."""
@@ -134,7 +133,13 @@ QUERIES: Mapping[str, str] = {
     """,
     "types": """
         SELECT n.nspname::text AS schema, t.typname::text AS name, t.typtype::text AS kind,
-               t.typtype IN ('e', 'r', 'm') OR t.typtype = 'b' AND EXISTS (
+               t.oid::bigint AS oid, t.typarray::bigint AS array_oid,
+               t.typtype = 'e'
+               OR t.typtype IN ('r', 'm') AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_range AS r
+                   WHERE t.oid IN (r.rngtypid, r.rngmultitypid) AND r.rngsubtype < 16384
+                     AND r.rngcanonical::oid < 16384 AND r.rngsubdiff::oid < 16384)
+               OR t.typtype = 'b' AND EXISTS (
                    SELECT 1 FROM pg_catalog.pg_depend AS d
                    JOIN pg_catalog.pg_proc AS p ON p.oid = t.typinput
                    JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang AND l.lanname IN ('c', 'internal')
@@ -143,6 +148,22 @@ QUERIES: Mapping[str, str] = {
         FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
         WHERE n.nspname <> 'pg_catalog' AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
           AND t.typname NOT LIKE '\\_%'
+    """,
+    "casts": """
+        SELECT t.typname::text AS target, c.castcontext <> 'e' AS implicit,
+               n.nspname::text || '.' || p.proname || '(' || pg_catalog.array_to_string(ARRAY(
+                   SELECT pg_catalog.format_type(u.oid, NULL)
+                   FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
+                   ORDER BY u.at), ', ') || ')' AS function,
+               l.lanname IN ('c', 'internal') AND greatest(c.castsource, c.casttarget) >= 16384 AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_depend AS d
+                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+               ) AS harmless
+        FROM pg_catalog.pg_cast AS c
+        JOIN pg_catalog.pg_proc AS p ON p.oid = c.castfunc AND p.oid >= 16384
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+        JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget
     """,
     "labels": """
         SELECT pg_catalog.format_type(e.enumtypid, NULL) AS type_name,
@@ -173,6 +194,7 @@ def build_catalog(rows: Rows, *, version: int, search_path: tuple[str, ...] = ("
         functions=tuple(UserFunction(**{**row, "arguments": tuple(row["arguments"])}) for row in rows["functions"]),
         operators=tuple(UserOperator(**row) for row in rows["operators"]),
         types=tuple(UserType(**row) for row in rows["types"]),
+        casts=tuple(UserCast(**row) for row in rows["casts"]),
         default_search_path=search_path,
         server_version=server["version"],
         database=server["database"],

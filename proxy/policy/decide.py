@@ -1,8 +1,8 @@
 """The veil: SQL text, a role and the catalogue in; a Plan or a Refusal out. Pure, and cached.
 
-A Veil is made for one policy and one catalogue; a new version of either is a new Veil, so no plan outlives what it was
-decided on. What runs is the rewritten tree: it is deparsed, parsed again, and must come back as the same tree with every
-relation in it named by schema. A statement that no rule touches is sent byte for byte as it came.
+A Veil is made for one policy and one catalogue; a new version of either is a new Veil, so no plan outlives what it
+was decided on. What runs is the rewritten tree: it is deparsed, parsed again, and must come back as the same tree
+with every relation in it named by schema. A statement that no rule touches is sent byte for byte as it came.
 
 It does not run anything, and it does not know who is asking beyond the Identity that it is given.
 """
@@ -17,10 +17,11 @@ from typing import Any
 from proxy.policy import parser
 from proxy.policy.catalog import Catalog, Relation
 from proxy.policy.model import Identity, Plan, Policy, Refusal, StatementKind
-from proxy.policy.refused import Refused
+from proxy.policy.refused import HINT, Refused
 from proxy.policy.relations import MaskedRelations, RewrittenView
 from proxy.policy.rewrite import Rewriter
 from proxy.policy.statements import plan_statement
+from proxy.policy.trust import Trust
 
 CACHE_SIZE = 4096
 READ_ONLY = frozenset({StatementKind.SELECT})
@@ -51,6 +52,16 @@ class Veil:
         """As `decide`, for SQL that somebody else wrote in the session's name: one SELECT, and the function list holds
         for a bypass role too."""
         return self._cached(sql, identity, search_path, generated=True)
+
+    def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None:
+        """None where a Parse message may declare its parameters with these type OIDs (0: undeclared)."""
+        trust = Trust(self.policy, self.catalog)
+        try:
+            for oid in types:
+                trust.parameter(oid)
+        except Refused as refused:
+            return refused.refusal
+        return None
 
     def visible(self, identity: Identity) -> list[Relation]:
         """The user relations that the identity may read, by name."""
@@ -92,7 +103,7 @@ class Veil:
         except parser.SyntaxProblem as problem:
             return _syntax_refusal(problem)
         if generated and len(tree.stmts) != 1:
-            return Refusal("42501", "a question runs one statement, a SELECT", hint=None)
+            return Refusal("42501", "a question runs one statement, a SELECT", hint=HINT)
         granted = READ_ONLY if generated else self.policy.statements
         try:
             return self._plan(sql, tree, Rewriting(self._relations_for(identity), search_path, granted))

@@ -42,7 +42,8 @@ ADMITTED_STABLE = re.compile(
     age | (clean_)?aclexplode | any\w*textcat | textany(cat)? | anytextcat | array_(to_json|to_string) | concat(_ws)?
     | convert(_from|_to)? | col_description | obj_description | shobj_description
     | current_(database|schema|schemas|setting|user) | session_user | system_user | getpgusername | getdatabaseencoding
-    | date(_\w+)? | timestamp(tz)?(_\w+)? | time(tz)? | timezone | interval_pl_timestamptz | extract | in_range | overlaps
+    | date(_\w+)? | timestamp(tz)?(_\w+)? | time(tz)? | timezone | interval_pl_timestamptz | extract | in_range
+    | overlaps
     | enum_(first|last|range) | format(_type)? | generate_series | get_current_ts_config
     | has_\w+_privilege | inet_(client|server)_(addr|port)
     | json_(agg|agg_strict|object_agg\w*|build_array|build_object|populate_record|populate_recordset|to_record

@@ -27,9 +27,14 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 def load_policies(directory: Path) -> Policy:
     """The policy of a directory's files, or of one file.
 
-    Blocks: it reads files, and takes about a millisecond per 50 lines.
+    Blocks: it reads files, and takes about a millisecond per 20 lines.
     Raises PolicyProblems with everything that is wrong.
     """
+    return load_with_places(directory)[0]
+
+
+def load_with_places(directory: Path) -> tuple[Policy, Draft]:
+    """As `load_policies`, with the draft that has each pattern's own place: for what goes on checking."""
     problems = Problems()
     files = _files(directory, problems)
     documents = [item for name, data in files if (item := read(data, name, problems)) is not None]
@@ -46,10 +51,10 @@ def load_policies(directory: Path) -> Policy:
         # An alias is read wherever it stands; what is wrong with it is said once.
         found = dict.fromkeys(problems.found)
         raise PolicyProblems(sorted(found, key=lambda p: (p.where.file, p.where.line, p.where.column)))
-    return Policy(
+    policy = Policy(
         digest=_digest(files),
         roles=draft.roles,
-        tables=tuple(draft.tables),
+        tables=tuple(rule for rule, _ in draft.tables),
         tags=tuple(rule for rule, _ in draft.tags),
         masks=tuple(rule for rule, _ in draft.masks),
         statements=draft.statements,
@@ -57,6 +62,7 @@ def load_policies(directory: Path) -> Policy:
         trusted_functions=frozenset(draft.trusted),
         tests=tuple(draft.tests),
     )
+    return policy, draft
 
 
 def _files(directory: Path, problems: Problems) -> list[tuple[str, bytes]]:

@@ -33,7 +33,7 @@ VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A pattern of a mask rule or of a tag, and where it stands: what conflicts are made of."""
+    """A pattern and where it stands: what conflicts are made of, and what `check` holds against the catalogue."""
 
     pattern: str
     where: Where
@@ -45,13 +45,13 @@ class Draft:
 
     problems: Problems
     roles: dict[str, Role] = field(default_factory=dict)
-    tables: list[TableRule] = field(default_factory=list)
+    tables: list[tuple[TableRule, tuple[Claim, ...]]] = field(default_factory=list)
     tags: list[tuple[TagRule, tuple[Claim, ...]]] = field(default_factory=list)
     masks: list[tuple[MaskRule, tuple[Claim, ...]]] = field(default_factory=list)
     statements: frozenset[StatementKind] = DEFAULT_STATEMENTS
     allow_unnamed_tables: bool = False
     defaults_at: dict[str, Where] = field(default_factory=dict)
-    trusted: set[str] = field(default_factory=set)
+    trusted: dict[str, Where] = field(default_factory=dict)
     tests: list[PolicyTest] = field(default_factory=list)
 
     @property
@@ -112,17 +112,12 @@ def _kind(item: Item) -> StatementKind | None:
 def read_tables(draft: Draft, section: Item) -> None:
     for rule in section.items("tables"):
         found = rule.fields("a rule for tables", ("allow", "roles", "write"), ("allow", "roles"))
-        patterns = _patterns(found.get("allow"), "allow", load_patterns.TABLE)
+        claims = _patterns(found.get("allow"), "allow", load_patterns.TABLE)
         roles = _roles(draft, found.get("roles"), "roles")
-        if "write" in found:
-            kinds = found["write"].items("write")
-            for item in kinds:
-                _kind(item)
-            if kinds:
-                found["write"].complain(
-                    "write is not implemented yet", "Leave it out: a masked role only reads in this version."
-                )
-        draft.tables.append(TableRule(tuple(c.pattern for c in patterns), roles, rule.where))
+        # Accepted, and refused when such a statement comes: this version's masked roles only read.
+        kinds = [_kind(item) for item in found["write"].items("write")] if "write" in found else []
+        write = frozenset(kind for kind in kinds if kind is not None)
+        draft.tables.append((TableRule(tuple(c.pattern for c in claims), roles, rule.where, write), claims))
 
 
 def read_columns(draft: Draft, section: Item) -> None:
@@ -195,7 +190,7 @@ def read_functions(draft: Draft, section: Item) -> None:
         if text is None:
             continue
         try:
-            draft.trusted.add(normalised(text))
+            draft.trusted.setdefault(normalised(text), item.where)
         except ValueError as error:
             item.complain(str(error), "For example: public.distance(point, point).")
 

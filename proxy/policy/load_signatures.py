@@ -1,8 +1,8 @@
 """Function signatures as policies spell them, brought to the catalogue's spelling.
 
 `public.f(int, VARCHAR(10), timestamptz)` is `public.f(integer, character varying, timestamp with time zone)`: what
-format_type prints, without modifiers. Schema and function stand as the catalogue has them; types are SQL's, so they
-fold to lower case unless quoted, and one outside pg_catalog carries its schema.
+format_type prints, without modifiers and without VARIADIC. Schema and function stand as the catalogue has them; types
+are SQL's, so they fold to lower case unless quoted, and one outside pg_catalog carries its schema.
 
 It does not know which functions or types exist: `check` compares with the catalogue.
 """
@@ -87,11 +87,10 @@ def _type(text: str, signature: str) -> str:
     name = re.sub(r"(\[\])+", "[]", name)  # PostgreSQL does not tell arrays apart by their dimensions
     if _TYPE.fullmatch(name) is None:
         raise ValueError(f"{signature!r} has an argument that is no type: {text.strip()!r}")
-    variadic = "VARIADIC " if name.startswith("variadic ") else ""
     base, array = name.removeprefix("variadic ").removeprefix("pg_catalog."), ""
     if base.endswith("[]"):
         base, array = base[:-2], "[]"
-    return f"{variadic}{ALIASES.get(base, base)}{array}"
+    return f"{ALIASES.get(base, base)}{array}"
 
 
 def _folded(token: str) -> str:

@@ -247,7 +247,7 @@ def column_matches(pattern: str, table: Name, column: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The policy's no. SQLSTATE 42501: the role may not; 0A000: the veil cannot analyse it; 42601, 42P01: as PostgreSQL.
+    """The policy's no. SQLSTATE 42501: the role may not; 0A000: the veil cannot analyse it; others: as PostgreSQL.
 
     `position` counts characters from 1 in the client's text. `unknown` names a relation that the catalogue does not
     have: worth a refresh before it is final.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from proxy.policy.model import Refusal
 
+HINT = "docs/veil.md says what a masked role may run"
+
 
 class Refused(Exception):  # noqa: N818 - an answer of the policy, not a fault
     """The walk ends here. `location` is the node's (bytes from 0 in the text that was parsed), or -1."""
@@ -17,12 +19,12 @@ class Refused(Exception):  # noqa: N818 - an answer of the policy, not a fault
         self.location = location
 
 
-def denied(message: str, *, hint: str | None = None, location: int = -1) -> Refused:
+def denied(message: str, *, hint: str = HINT, location: int = -1) -> Refused:
     """The role may not (SQLSTATE 42501)."""
     return Refused(Refusal("42501", message, hint=hint), location)
 
 
-def unsupported(message: str, *, hint: str | None = None, location: int = -1) -> Refused:
+def unsupported(message: str, *, hint: str = HINT, location: int = -1) -> Refused:
     """The veil cannot analyse it (SQLSTATE 0A000)."""
     return Refused(Refusal("0A000", message, hint=hint), location)
 

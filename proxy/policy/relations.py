@@ -168,12 +168,12 @@ class MaskedRelations:
         self._expanding.append(relation.key)
         try:
             source = self._rewrite_view(self, relation)
-            parser.without_locations(source.select)
-            return source
         except Refused as refused:
             raise Refused(_in_view(relation, refused), location) from None
         finally:
             self._expanding.pop()
+        parser.without_locations(source.select)
+        return source
 
     def _require_independent(self, relation: Relation, location: int) -> None:
         """A materialised view or foreign table holds values of its own, which no definition masks."""

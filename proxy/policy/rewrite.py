@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from proxy.policy import parser
 from proxy.policy.catalog import Name, Relation
+from proxy.policy.grouping import Source, complete_groups, range_variables
 from proxy.policy.model import AppliedMask
-from proxy.policy.refused import denied, undefined, unsupported
+from proxy.policy.refused import Refused, denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.settings_list import may_show
 from proxy.policy.trust import Trust
@@ -25,8 +26,8 @@ Node = Any
 Scope = frozenset[str]
 
 Range = tuple[Name | None, bool]
-"""What a name in FROM stands for: a relation with its own column names (None: anything else), and whether the name is an
-alias."""
+"""What a name in FROM stands for: a relation with its own column names (None: anything else), and whether the name
+is an alias."""
 
 # Expression and clause nodes without a rule of their own: they are walked through.
 WALKED: Final = frozenset(
@@ -109,12 +110,15 @@ class Rewriter:
 
     def select(self, statement: Node, scope: Scope = frozenset()) -> None:
         """A SELECT, VALUES, TABLE or set operation, with its WITH in force for every part of it."""
+        self._trust.implicit_casts()
         if statement.HasField("into_clause"):
             raise denied("SELECT INTO is not allowed for this role", hint="it would copy rows into a table")
         if statement.locking_clause:
             raise denied("row locks (FOR UPDATE, FOR SHARE) are not allowed for this role", hint="it may only read")
         if statement.HasField("with_clause"):
             scope = self._with(statement.with_clause, scope)
+        if statement.group_clause:
+            complete_groups(statement, self._masked_sources(statement, scope))
         for field, value in statement.ListFields():
             if field.message_type is None or field.name == "with_clause":
                 continue
@@ -148,6 +152,20 @@ class Rewriter:
         self._ranges.setdefault(_range_name(reference), set()).add(
             (None if renamed else found.key, reference.HasField("alias"))
         )
+        return found
+
+    def _masked_sources(self, statement: Node, scope: Scope) -> list[Source]:
+        """The relations in this SELECT's FROM that become subqueries and whose primary keys stay what they are."""
+        found = []
+        for reference in range_variables(statement.from_clause):
+            relation = self.relation(reference, scope)
+            if relation is None or reference.alias.colnames:
+                continue
+            masked = self.relations.masks_of(relation)
+            if self.relations.replacement(relation, reference.location) and not masked.keys() & set(
+                relation.primary_key
+            ):
+                found.append(Source(_range_name(reference), relation))
         return found
 
     # WITH
@@ -321,7 +339,7 @@ class Rewriter:
                 self.walk(part, scope)
 
     def _settle_attribute(self, reference: Node) -> None:
-        """`x.name` is a column where x has one of that name; else it may be a call of the function `name` on the row."""
+        """`x.name` is a column where x has one of that name; else it may call the function `name` on the row."""
         names = [field.string.sval for field in reference.fields]
         if not names[-1]:
             return
@@ -376,7 +394,7 @@ def _require_open_setting(call: Node) -> None:
         raise denied("current_setting needs a literal name for this role", location=call.location)
     refusal = may_show(first.a_const.sval.sval)
     if refusal is not None:
-        raise denied(refusal.message, hint=refusal.hint, location=call.location)
+        raise Refused(refusal, call.location)
 
 
 def location_of(message: Node) -> int:

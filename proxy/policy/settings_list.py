@@ -9,6 +9,7 @@ https://www.postgresql.org/docs/current/runtime-config-client.html
 from __future__ import annotations
 
 from proxy.policy.model import Refusal
+from proxy.policy.refused import HINT
 from proxy.policy.system import SECRET_SETTINGS
 
 CHANGEABLE = frozenset(
@@ -58,7 +59,7 @@ def may_set(name: str, value: str) -> Refusal | None:
         if value.lower() in FIXED[key]:
             return None
         return _refusal(name, "it changes how the session's SQL is read", f"it stays {min(FIXED[key])}")
-    return _refusal(name, "it is not on the list of settings that a masked role may change", "docs/veil.md lists them")
+    return _refusal(name, "it is not on the list of settings that a masked role may change")
 
 
 def may_reset(name: str) -> Refusal | None:
@@ -66,16 +67,16 @@ def may_reset(name: str) -> Refusal | None:
     key = name.lower()
     if key in CHANGEABLE or key in FIXED or key == "all":
         return None
-    return _refusal(name, "it is not on the list of settings that a masked role may change", "docs/veil.md lists them")
+    return _refusal(name, "it is not on the list of settings that a masked role may change")
 
 
 def may_show(name: str) -> Refusal | None:
     """None where a masked session may see the setting. A dotted name is somebody's own and may hold anything."""
     key = name.lower()
     if "." in key:
-        return _refusal(name, "custom settings may hold values", None, verb="show")
+        return _refusal(name, "custom settings may hold values", verb="show")
     if key in _NOT_SHOWN:
-        hint = "query pg_settings for the ones that are open" if key == "all" else None
+        hint = "query pg_settings for the ones that are open" if key == "all" else HINT
         return _refusal(name, "it belongs to the installation", hint, verb="show")
     return None
 
@@ -85,9 +86,9 @@ def may_search(path: list[str]) -> Refusal | None:
     if "pg_catalog" in path[1:]:
         return _refusal("search_path", "a schema stands before pg_catalog", "leave pg_catalog out: it comes first then")
     if any(part.startswith(("pg_temp", "pg_toast")) for part in path):
-        return _refusal("search_path", "temporary and toast schemas cannot be searched", None)
+        return _refusal("search_path", "temporary and toast schemas cannot be searched")
     return None
 
 
-def _refusal(name: str, why: str, hint: str | None, *, verb: str = "set") -> Refusal:
+def _refusal(name: str, why: str, hint: str = HINT, *, verb: str = "set") -> Refusal:
     return Refusal("42501", f'this role may not {verb} "{name}": {why}', hint=hint)

@@ -1,7 +1,7 @@
 """What code a masked role's statement may call: functions, operators and types, by name and catalogue.
 
-PostgreSQL chooses an overload by argument types, which nobody knows before it analyses the statement. So a name is judged
-with everything that it could mean: all of it may run, or it is pinned to pg_catalog, or it is refused.
+PostgreSQL chooses an overload by argument types, which nobody knows before it analyses the statement. So a name is
+judged with everything that it could mean: all of it may run, or it is pinned to pg_catalog, or it is refused.
 
 It does not know expressions; `rewrite` calls it for every name that it meets.
 https://www.postgresql.org/docs/current/typeconv-func.html
@@ -12,7 +12,10 @@ from __future__ import annotations
 from proxy.policy import functions
 from proxy.policy.catalog import Catalog
 from proxy.policy.model import Policy
-from proxy.policy.refused import Refused, denied
+from proxy.policy.refused import Refused, denied, unsupported
+
+FIRST_USER_OID = 16384
+"""Types below it are made by initdb: https://www.postgresql.org/docs/current/system-catalog-initial-data.html"""
 
 
 class Trust:
@@ -21,6 +24,26 @@ class Trust:
     def __init__(self, policy: Policy, catalog: Catalog) -> None:
         self._policy = policy
         self._catalog = catalog
+
+    def implicit_casts(self) -> None:
+        """Raises Refused (0A000) where PostgreSQL could run a user's cast that nobody wrote and nobody trusts.
+
+        Which expression it would apply to is known only after PostgreSQL's own analysis, so every statement is refused.
+        """
+        for cast in self._catalog.casts:
+            if cast.implicit and not cast.harmless and not self._trusted(cast.function):
+                raise unsupported(
+                    f"the database casts to {cast.target} by itself, with {cast.function}",
+                    hint="functions.trust in the policy opens it, by that signature",
+                )
+
+    def parameter(self, oid: int) -> None:
+        """Raises Refused for a parameter's declared type that `type` would refuse by name; 0 is undeclared."""
+        if oid >= FIRST_USER_OID and oid not in self._catalog.harmless_type_oids:
+            raise denied(
+                f"a parameter of type {oid} is not allowed for this role",
+                hint="converting to it may run code of a user: built-in types, enums and ranges work",
+            )
 
     def function(self, parts: list[str], arguments: int, location: int) -> list[str] | None:
         """None: it may run as it is written. A list: it may run under this name only. Else raises Refused."""
@@ -64,6 +87,9 @@ class Trust:
     def type(self, parts: list[str], location: int) -> None:
         """Raises Refused for a type whose input or cast may run somebody's code: domains, composites, unknown ones."""
         schema = parts[-2] if len(parts) > 1 else None
+        for cast in self._catalog.casts:
+            if cast.target == parts[-1] and not cast.harmless and not self._trusted(cast.function):
+                raise _untrusted_function([cast.function], location)
         if schema in (None, "pg_catalog") and parts[-1] in self._catalog.builtin_types:
             return
         users = [t for t in self._catalog.types_by_name.get(parts[-1], ()) if schema in (None, t.schema)]

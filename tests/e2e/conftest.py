@@ -25,6 +25,9 @@ import yaml
 
 from proxy import localpg
 
+# Tests that run alone find the scripted model too.
+sys.path.insert(0, str(Path(__file__).parents[1] / "nl"))
+
 START_SECONDS = 60
 _LISTENING = re.compile(r"pgveil: listening on (\S+):(\d+)")
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +19,7 @@ import psycopg
 import pytest
 
 from proxy import localpg
+from proxy.demo.child import ChildProxy, DemoError
 from proxy.demo.generate import generate
 from proxy.demo.load import ACCOUNT, DATABASE, ensure_loaded
 from proxy.errors import ConfigError
@@ -120,3 +129,133 @@ async def test_somebody_s_own_database_is_not_touched(tmp_path: Path) -> None:
             assert own.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'shop'").fetchone() == (0,)
     finally:
         server.stop()
+
+
+# The tour, as a newcomer runs it: `pgveil demo` in a directory of one's own.
+
+LISTEN_ANYWHERE = {"PGVEIL_LISTEN": "127.0.0.1:0", "PGVEIL_HTTP": "127.0.0.1:0"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for every tour: only the first one makes the database."""
+    return tmp_path_factory.mktemp("home")
+
+
+@contextmanager
+def demo_running(home: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
+    """`pgveil demo` on free ports, in `home`; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "demo", *flags],
+        cwd=home,
+        env=os.environ | LISTEN_ANYWHERE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What it printed up to the line with `text`, or all where there is none."""
+    lines = []
+    for line in process.stdout or ():
+        lines.append(line)
+        if text in line:
+            break
+    return "".join(lines)
+
+
+def is_stopped(home: Path) -> bool:
+    return not (home / ".pgveil" / "pg18" / "data" / "postmaster.pid").exists()
+
+
+@pytest.fixture(scope="module")
+def tour(home: Path) -> str:
+    """What `pgveil demo --tour-only` printed."""
+    with demo_running(home, "--tour-only") as process:
+        printed = read_until(process, "\0 never")
+        assert process.wait() == 0, printed
+    return printed
+
+
+def section(tour: str, number: int) -> str:
+    """One stop of the tour."""
+    return tour.split(f"\n{number}. ", 1)[1].split(f"\n{number + 1}. ", 1)[0]
+
+
+def test_the_tour_shows_one_query_as_two_users_see_it(tour: str) -> None:
+    rows = [line.split() for line in section(tour, 1).splitlines() if line.split()[:1] == ["name"]]
+    assert len(rows) == 3
+    assert " ".join(rows[0]).replace("│", "|") == "name | Priya Sharma | P**** ******"
+
+
+def test_the_tour_asks_and_shows_rows_and_sql(tour: str) -> None:
+    assert "/* ask: " in section(tour, 2)
+    assert "(10 rows)" in section(tour, 2)
+    assert "NOTICE:  pgveil: ask ran: SELECT" in section(tour, 2)
+
+
+def test_the_tour_shows_what_a_model_would_be_sent(tour: str) -> None:
+    asked, sent = section(tour, 3), section(tour, 4)
+    assert "Priya Sharma" in asked
+    system, _, user = sent.partition("\nuser:\n")
+    assert "You write PostgreSQL." in system
+    document = json.loads(user.split("\n", 1)[0])
+    assert "Priya" not in json.dumps(document)
+    assert "PERSON_" in document["question"]
+
+
+def test_the_tour_shows_three_refusals(tour: str) -> None:
+    assert section(tour, 5).count("ERROR:  ") == 3
+
+
+def test_the_tour_ends_with_how_to_connect_and_stops_everything(tour: str, home: Path) -> None:
+    assert "psql -h 127.0.0.1 -p " in tour
+    assert "\x1b" not in tour
+    assert is_stopped(home)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_the_demo_stays_up_until_it_is_told_to_end(home: Path, number: signal.Signals, status: int) -> None:
+    with demo_running(home) as process:
+        printed = read_until(process, "until you press Ctrl-C")
+        found = re.search(r"psql -h (\S+) -p (\d+) -U analyst demo", printed)
+        assert found, printed
+        address = (found[1], int(found[2]))
+        with psycopg.connect(host=address[0], port=address[1], user="analyst", dbname="demo") as connection:
+            assert connection.execute("SELECT name FROM customers WHERE id = 1").fetchone() == ("P**** ******",)
+        process.send_signal(number)
+        assert process.wait() == status
+    assert is_stopped(home)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address).close()
+
+
+def test_a_demo_that_cannot_listen_says_so(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-m", "proxy", "demo", "--tour-only"],
+            cwd=home,
+            env=os.environ | LISTEN_ANYWHERE | {"PGVEIL_LISTEN": place},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode != 0
+    assert ended.stderr.startswith(f"pgveil: cannot listen on {place}: address already in use\nhint: ")
+
+
+def test_a_proxy_that_does_not_start_is_reported_with_its_log(tmp_path: Path) -> None:
+    config = tmp_path / "broken.yaml"
+    config.write_text("listen: nowhere\n")
+    with pytest.raises(DemoError, match="ended with status 2") as caught:
+        ChildProxy.start(config, tmp_path / "log")
+    assert "broken.yaml:1" in str(caught.value.detail)

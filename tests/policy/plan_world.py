@@ -41,6 +41,7 @@ RELATIONS = (
     Relation(9, "public", "emp", "r", columns("id integer", "note text")),
     Relation(10, "secret", "vault", "r", columns("word text")),
     Relation(11, "hr", "boss", "r", columns("id integer", "peek text")),
+    Relation(17, "hr", "keyed", "r", EMP, primary_key=("id",)),
     Relation(12, "pg_catalog", "pg_class", "r", columns("oid oid", "relname name")),
     Relation(13, "pg_catalog", "pg_stats", "v", columns("attname name", "most_common_vals anyarray")),
     Relation(14, "pg_catalog", "pg_roles", "v", columns("rolname name", "rolpassword text")),
@@ -83,6 +84,7 @@ POLICY = Policy(
     tables=(TableRule(("hr.*", "public.*"), frozenset({"analyst", "payroll"}), HERE),),
     masks=(
         MaskRule(build_mask("null", {}), HERE, columns=("hr.emp.ssn",)),
+        MaskRule(build_mask("null", {}), HERE, columns=("hr.keyed.ssn",)),
         MaskRule(build_mask("null", {}), HERE, columns=("hr.emp.salary",), exempt=frozenset({"payroll"})),
     ),
     trusted_functions=frozenset({"public.twice(integer)"}),

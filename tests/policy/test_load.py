@@ -278,7 +278,7 @@ def test_meet_agrees_with_matching(first: str, second: str) -> None:
         ("public.f(time, timetz)", "public.f(time without time zone, time with time zone)"),
         ("public.f(pg_catalog.int4, pg_catalog.text)", "public.f(integer, text)"),
         ("public.f(int[], text[][], int [ ])", "public.f(integer[], text[], integer[])"),
-        ("public.f(VARIADIC int[])", "public.f(VARIADIC integer[])"),
+        ("public.f(VARIADIC int[])", "public.f(integer[])"),
         ("public.f(shop.money, \"Shop\".\"my type\"[])", "public.f(shop.money, \"Shop\".\"my type\"[])"),
         ("public.f(\"char\", \"text\")", "public.f(\"char\", text)"),
         ("public.f(double  precision,\n  bit varying)", "public.f(double precision, bit varying)"),

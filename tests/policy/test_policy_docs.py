@@ -35,8 +35,10 @@ def keys_in_code(reader: str) -> set[str]:
     tree = ast.parse(Path(load_rules.__file__).read_text(encoding="utf-8"))
     function = next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == reader)
     tuples = [n for n in ast.walk(function) if isinstance(n, ast.Tuple)]
-    texts = [[e.value for e in t.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)] for t in tuples]
-    return set(max(texts, key=lambda found: len(found)))
+    texts: list[list[str]] = [
+        [e.value for e in t.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)] for t in tuples
+    ]
+    return set(sorted(texts, key=len)[-1])
 
 
 def test_every_section_is_documented() -> None:

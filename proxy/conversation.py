@@ -1,0 +1,102 @@
+"""What both directions of one session share: who it is, what is owed, what is prepared, which schemas are searched.
+
+Plain state with the few moves that need more than one part of it. It does not know connections, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from proxy.policy.model import Effect, Identity
+from proxy.prepared import Prepared, Statement
+from proxy.scrub import Position, nowhere
+from proxy.searchpath import SearchPath
+from proxy.wire.messages import IDLE
+from proxy.wire.replies import Expected, Replies
+
+MOVES_PATH = frozenset({"search_path", "search_path_reset", "reset_all", "discard_all"})
+ENDS_TRANSACTION = frozenset({"commit", "rollback", "rollback_to", "release"})
+
+
+@dataclass(slots=True, eq=False)
+class Note:
+    """What a message was, for when its replies come. `name` is a statement's for Parse, a portal's for Bind."""
+
+    statement: Statement | None = None
+    name: str = ""
+    kind: str = ""
+    completed: int = 0
+    """How many statements of a simple query are complete."""
+
+    @property
+    def position(self) -> Position:
+        return nowhere if self.statement is None else self.statement.position
+
+
+Entry = Expected[Note]
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """One session's state. A bypass identity uses the replies and nothing else of it."""
+
+    identity: Identity
+    path: SearchPath
+    replies: Replies[Note] = field(default_factory=Replies)
+    prepared: Prepared = field(default_factory=Prepared)
+    status: str = IDLE
+    """Of the transaction, as the last ReadyForQuery said."""
+    unsettled: Entry | None = None
+    """What must be answered before a name can be resolved: it may move the search_path, or prepare a statement."""
+    to_client: list[bytes | bytearray] = field(default_factory=list)
+    to_upstream: list[bytes | bytearray] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"Conversation({self.identity.user!r}, status={self.status!r}, {self.replies!r})"
+
+    @property
+    def masked(self) -> bool:
+        return not self.identity.bypass
+
+    @property
+    def busy(self) -> bool:
+        """Whether the server owes an answer."""
+        return len(self.replies) > 0
+
+    @property
+    def waits_for(self) -> Entry | None:
+        """The entry of `unsettled` while it is not answered."""
+        if self.unsettled is not None and self.unsettled.done:
+            self.unsettled = None
+        return self.unsettled
+
+    def send(self, data: bytes | bytearray, entry: Entry) -> None:
+        """Sends a message upstream, unless the server would ignore it anyway."""
+        if self.replies.expect(entry):
+            self.to_upstream.append(data)
+
+    def watch(self, statement: Statement | None, entry: Entry) -> None:
+        """Remembers an entry that may move what names mean, before anything after it is decided."""
+        if any(self._moves(effect) for effect in effects(statement)):
+            self.unsettled = entry
+
+    def watch_end(self, entry: Entry) -> None:
+        """The same for the end of what may be an implicit transaction: if it failed, the path goes back."""
+        if self.path.at_risk:
+            self.unsettled = entry
+
+    def _moves(self, effect: Effect) -> bool:
+        return (
+            effect.kind in MOVES_PATH
+            or effect.kind == "prepare"
+            or (effect.kind in ENDS_TRANSACTION and self.path.at_risk)
+        )
+
+
+def effects(statement: Statement | None) -> Iterator[Effect]:
+    """What each of the statements in a text does to the session, where it does anything."""
+    if statement is not None:
+        for planned in statement.plan.statements:
+            if planned.effect is not None:
+                yield planned.effect

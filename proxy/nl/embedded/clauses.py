@@ -1,0 +1,397 @@
+"""The grammar of conditions: what may be said of rows, before and after the noun that names them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from proxy.nl.embedded.phrases import (
+    COMPARATIVES,
+    COMPARISONS,
+    COPULAS,
+    COSTING,
+    HAVING,
+    INVERSE,
+    LINKING,
+    MISSING,
+    NAMED,
+    NEGATIONS,
+    PATTERNS,
+    PLACING,
+    POSTFIXES,
+    RELATIVES,
+    VERBAL,
+)
+from proxy.nl.embedded.reader import Reader, Reading, rule
+from proxy.nl.embedded.syntax import (
+    AnyOf,
+    Between,
+    Compare,
+    Condition,
+    During,
+    Entity,
+    Field,
+    Flag,
+    Holds,
+    Like,
+    Measure,
+    Missing,
+    NounPhrase,
+    Related,
+    Totals,
+    Value,
+)
+from proxy.nl.embedded.tokens import Kind
+from proxy.nl.embedded.words import HAPPENED, NEUTRAL_VERBS
+
+Place = Literal["own", "parent"]
+"""Where a noun phrase stands. Introduced by of, by, for or from (`parent`), it leaves bare periods to the outer one."""
+
+PRICE = ("price", "cost")
+
+
+class Clauses(Reader, ABC):
+    """Conditions. Noun phrases and measures are the other half of the grammar."""
+
+    @abstractmethod
+    def noun_phrase(self, at: int, place: Place = "own") -> list[Reading[NounPhrase]]: ...
+
+    @abstractmethod
+    def measure(self, at: int) -> list[Reading[Measure]]: ...
+
+    def linked(self, at: int, place: Place = "own") -> list[Reading[NounPhrase]]:
+        """Noun phrases that name a table: what rows can be linked to."""
+        if place == "own" and self.is_word(self.determiner(at), "all", "every", "each", "both"):
+            return []
+        return [found for found in self.noun_phrase(at, place) if isinstance(found[0].head, Entity)]
+
+    @rule
+    def modifiers(self, at: int, place: Place = "own") -> Iterator[Reading[tuple[Condition, ...]]]:
+        """Everything said after a noun, as much as possible first."""
+        for first, end in self.modifier(at, place):
+            for rest, after in self.modifiers(end, place):
+                yield (*first, *rest), after
+        yield (), at
+
+    @rule
+    def modifier(self, at: int, place: Place = "own") -> Iterator[Reading[tuple[Condition, ...]]]:
+        """One modifier, which may say several things."""
+        for joined in dict.fromkeys((at, self.skip(at, ",", "and"), self.past(at, ", and", ", but", "but") or at)):
+            yield from self._one_modifier(joined, place)
+
+    def _one_modifier(self, at: int, place: Place) -> Iterator[Reading[tuple[Condition, ...]]]:
+        if self.is_word(at, "where", "whose") or self.past(at, "such that", "for which", "in which", "on which"):
+            start = self.past(at, "such that", "for which", "in which", "on which") or at + 1
+            yield from self.said(start)
+        elif self.is_word(at, *RELATIVES):
+            yield from self.predicate(at + 1)
+        elif self.is_word(at, "with", "having", "without", "excluding"):
+            yield from self.possessed(at)
+        for single, end in self._simple_modifier(at, place):
+            yield (single,), end
+
+    def _simple_modifier(self, at: int, place: Place) -> Iterator[Reading[Condition]]:
+        if place == "own":
+            yield from self.during(at)
+        yield from self.verbed_period(at)
+        yield from self.compared(at)
+        yield from self.placed(at)
+        yield from self.parent(at)
+        yield from self.verbed(at)
+
+    # What is said of a column
+
+    @rule
+    def said(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
+        """After where and whose: one or more conditions on columns."""
+        for first, end in self.column_condition(at):
+            if self.is_word(end, "or"):
+                for other, after in self.column_condition(self.skip(end + 1, "whose", "where")):
+                    yield (AnyOf((first, other)),), after
+            joined = self.past(end, "and", ", and", ",")
+            if joined is not None:
+                for rest, after in self.said(self.skip(joined, "whose", "where")):
+                    yield (first, *rest), after
+            yield (first,), end
+
+    @rule
+    def column_condition(self, at: int) -> Iterator[Reading[Condition]]:
+        """A column and what it is; a measure and what it exceeds; a flag."""
+        yield from self._totals(at)
+        for found, end in self.field_of(at):
+            yield from self._about(found, end)
+        for owner, end in self.entity(at):
+            for negated, here in self._copula(end):
+                for values, after in self.value_list(here, "or") if here > end else ():
+                    yield Holds(values, negated=negated, owner=owner), after
+        yield from self.flag(at)
+
+    def _about(self, field: Field, at: int) -> Iterator[Reading[Condition]]:
+        yield from self._missing(field, at)
+        yield from self._pattern(field, at)
+        for negated, here in self._copula(at):
+            yield from self._comparison(field, here, negated=negated)
+            yield from self._equality(field, here, negated=negated)
+            found = None if negated else self.period(here)
+            if found is not None:
+                yield During(found[0], field), found[1]
+
+    def _copula(self, at: int) -> Iterator[Reading[bool]]:
+        """Past is, are, was, =, of or nothing; and past not."""
+        places = [end for _, end in self.phrase(at, COPULAS)] + [at]
+        for here in dict.fromkeys(places):
+            after = here + 1 if self.is_word(here, "not", "isn't", "aren't", "wasn't") else here
+            yield after > here, after
+
+    def _comparison(self, field: Field, at: int, *, negated: bool) -> Iterator[Reading[Condition]]:
+        for op, end in self.phrase(at, COMPARISONS):
+            for number, after in self.number(end):
+                yield Compare(field, INVERSE[op] if negated else op, (number,)), after
+            if op in {"=", "<>"}:
+                yield from self._equality(field, end, negated=negated != (op == "<>"))
+        for number, end in self.number(at):
+            for op, after in self.phrase(end, POSTFIXES):
+                yield Compare(field, INVERSE[op] if negated else op, (number,)), after
+        if self.is_word(at, "between", "from") and not negated:
+            join = "and" if self.is_word(at, "between") else "to"
+            for low, end in self.number(at + 1):
+                for high, after in self.number(end + 1) if self.is_word(end, join) else ():
+                    if float(low.text) <= float(high.text):
+                        yield Between(field, low, high), after
+
+    def _equality(self, field: Field, at: int, *, negated: bool) -> Iterator[Reading[Condition]]:
+        at = self.skip(self.past(at, "one of", "either", "any of", "in") or at, ":")
+        for values, end in self.value_list(self.determiner(at), "or", "and", "nor"):
+            yield Compare(field, "<>" if negated else "=", values), end
+        if self.is_word(at, "true", "false", "yes", "no"):
+            yield Flag(field, self.is_word(at, "true", "yes") != negated), at + 1
+
+    def _missing(self, field: Field, at: int) -> Iterator[Reading[Condition]]:
+        for negated, here in self._copula(at):
+            if here > at:
+                for meaning, end in self.phrase(here, MISSING):
+                    yield Missing(field, negated=(meaning == "present") != negated), end
+
+    def _pattern(self, field: Field, at: int) -> Iterator[Reading[Condition]]:
+        negated = self.past(at, "does not", "do not", "doesn't", "don't", "not")
+        here = negated if negated is not None else at
+        for how, end in self.phrase(here, PATTERNS):
+            for values, after in self._texts(end):
+                last = self.past(after, ", case-insensitive", "( case-insensitive )", ", case insensitive") or after
+                yield Like(field, how, values, negated=negated is not None), last
+
+    def _texts(self, at: int) -> Iterator[Reading[tuple[Value, ...]]]:
+        """Marked values, or a single letter: what a pattern is made of."""
+        if self.kind(at) in {Kind.STRING, Kind.PLACEHOLDER}:
+            token = self.tokens[at]
+            first = Value(token.text, quoted=True, placeholder=token.kind is Kind.PLACEHOLDER)
+        elif self.kind(at) is Kind.WORD and len(self.tokens[at].text) == 1:
+            first = Value(self.tokens[at].raw, quoted=True)
+        else:
+            return
+        if self.is_word(at + 1, "or"):
+            for more, end in self._texts(at + 2):
+                yield (first, *more), end
+        yield (first,), at + 1
+
+    @rule
+    def flag(self, at: int) -> Iterator[Reading[Condition]]:
+        """A boolean column by its name; `not` before it turns it round. The resolver checks that it is one."""
+        negated = self.is_word(at, "not")
+        for found, end in self.plain_field(at + negated):
+            yield Flag(found, not negated), end
+
+    def _totals(self, at: int) -> Iterator[Reading[Condition]]:
+        for measure, end in self.measure(at):
+            for negated, here in self._copula(end):
+                for op, after in self.phrase(here, COMPARISONS):
+                    for number, last in self.number(after):
+                        yield Totals(measure, INVERSE[op] if negated else op, number), last
+                for number, after in self.number(here):
+                    for op, last in self.phrase(after, POSTFIXES):
+                        yield Totals(measure, INVERSE[op] if negated else op, number), last
+
+    # What rows have, are and do
+
+    @rule
+    def possessed(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
+        """After with, having, have, without: other rows, how many of them, or what a column is."""
+        negative = self.is_word(at, "without", "excluding")
+        here = at + 1
+        no = None if negative else self.past(here, "no", "not any", "zero")
+        if negative or no is not None:
+            start = self.skip(no if no is not None else here, "any", "a", "an")
+            for of, end in self.linked(start):
+                yield (Related(of, negated=True),), end
+            for found, end in self.field(start):
+                yield (Missing(found),), end
+            return
+        yield from self.said(here)
+        for op, count, start in self._counted(here):
+            for of, end in self.linked(start):
+                yield (Related(of, op=op, count=count),), end
+        for op, end in self.phrase(here, COMPARISONS):
+            for number, after in self.number(end):
+                for found, last in self.field(after):
+                    yield (Compare(found, op, (number,)),), last
+        for of, end in self.linked(self.skip(here, "any", "some")):
+            yield (Related(of),), end
+
+    def _counted(self, at: int) -> Iterator[tuple[str, int, int]]:
+        """(comparison, number, index after): more than 5; 5 or more; exactly 1; 2."""
+        places: list[tuple[str, int]] = [*self.phrase(at, COMPARISONS), ("=", at)]
+        for op, here in places:
+            if self.kind(here) is Kind.NUMBER and self.tokens[here].text.isdigit():
+                count = int(self.tokens[here].text)
+                if here == at:
+                    yield from ((post, count, end) for post, end in self.phrase(here + 1, POSTFIXES))
+                yield op, count, self.skip(here + 1, "total", "different", "distinct", "separate")
+
+    @rule
+    def predicate(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
+        """After who, that, which, or as a question's verb: have, are, did."""
+        for first, end in self._predicate(at):
+            joined = self.past(end, "and", ", and", "but", "and who", "and that")
+            if joined is not None:
+                for rest, after in self.predicate(self.skip(joined, "who", "that", "which")):
+                    yield (*first, *rest), after
+            yield first, end
+
+    def _predicate(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
+        if self.is_word(at, *HAVING) and not self.is_word(at + 1, "not", "never", "been"):
+            yield from self.possessed(at)
+        if self.is_word(at, *VERBAL):
+            yield from self._being(at + 1)
+        yield from self._doing(at)
+        if self.is_word(at, "cost", "costs"):
+            for single, end in self.compared(at):
+                yield (single,), end
+        for op, end in self.column_condition(at):
+            if not isinstance(op, Flag):
+                yield (op,), end
+
+    def _being(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
+        """After is and are: a value, a flag, a place, missing; `not` turns it round."""
+        negated = self.is_word(at, "not")
+        here = self.determiner(at + negated)
+        for values, end in self.value_list(here, "or"):
+            if all(not v.number for v in values):
+                yield (Holds(values, negated=negated),), end
+        for found, end in self.flag(at):
+            yield (found,), end
+        for single, end in () if negated else self._simple_modifier(here, "own"):
+            yield (single,), end
+        for single, end in self.placed(here) if negated else ():
+            if isinstance(single, Holds) and not single.negated:
+                yield (Holds(single.values, negated=True),), end
+        for done, end in self._linked_verb(at, negated=False):
+            yield (done,), end
+
+    def _doing(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
+        """placed orders, have not made any orders, ordered in 2024, did not place orders, live in Mumbai."""
+        here, negated = at, False
+        while self.is_word(here, "have", "has", "had", "been", "do", "does", "did", "are", "were", "was", "ever", "be") or (
+            self.word(here) in NEGATIONS and here <= at + 2
+        ):
+            negated = negated or self.word(here) in NEGATIONS
+            here += 1
+        for done, end in self._linked_verb(here, negated=negated):
+            yield (done,), end
+        if self.is_word(here, "live", "lives", "living", "reside", "resides", "work", "works", "based", "located", "come"):
+            for single, end in self.placed(here + 1):
+                if isinstance(single, Holds) and not negated:
+                    yield (single,), end
+        passive = any(self.is_word(i, "are", "were", "was", "been", "be") for i in range(at, here))
+        for single, end in () if negated else self.verbed_period(here):
+            yield (replace(single, active=not passive) if isinstance(single, During) else single,), end
+
+    def _linked_verb(self, at: int, *, negated: bool) -> Iterator[Reading[Condition]]:
+        """A verb and the rows that it links to, counted or not."""
+        if self.kind(at) is not Kind.WORD:
+            return
+        verb = self.word(at)
+        here = self.skip(at + 1, "in", "by", "with", "for", "to", "on", "from")
+        if negated or self.is_word(here, "no"):
+            start = self.skip(here, "any", "a", "an", "no")
+            if not (negated and self.is_word(here, "no")):
+                for of, end in self.linked(start):
+                    yield Related(of, verb, negated=True), end
+            return
+        for op, count, start in self._counted(here):
+            for of, end in self.linked(start):
+                yield Related(of, verb, op=op, count=count), end
+        for of, end in self.linked(self.skip(here, "any", "some")):
+            yield Related(of, verb), end
+
+    # Places, periods, links
+
+    @rule
+    def placed(self, at: int) -> Iterator[Reading[Condition]]:
+        """in Mumbai, from India or Nepal, not in Delhi, named 'X', of type 'buy', for product 'X'."""
+        negated = self.is_word(at, "not")
+        here = at + negated
+        if self.is_word(here, *NAMED):
+            for values, end in self.value_list(here + 1, "or"):
+                if all(not v.number for v in values):
+                    yield Compare(Field(self.word(here), (), naming=True), "<>" if negated else "=", values), end
+        elif self.is_word(here, *PLACING):
+            start = self.determiner(here + 1)
+            self.far = max(self.far, start)
+            for values, end in self.value_list(start, "or", "and"):
+                if all(not v.number for v in values):
+                    yield Holds(values, negated=negated), end
+            for found, end in self.field(start):
+                for values, after in self.value_list(self.skip(end, "of", "=", "is"), "or", "and"):
+                    yield Compare(found, "<>" if negated else "=", values), after
+            for owner, end in self.entity(start) if negated else ():
+                for values, after in self.value_list(end, "or"):
+                    yield Holds(values, negated=True, owner=owner), after
+
+    @rule
+    def during(self, at: int) -> Iterator[Reading[Condition]]:
+        found = self.period(at)
+        if found is not None:
+            yield During(found[0]), found[1]
+
+    @rule
+    def verbed_period(self, at: int) -> Iterator[Reading[Condition]]:
+        """placed in 2024, hired since 2020, with an order date in March 2025."""
+        here = self.past(at, "that were", "who were", "which were") or at
+        if self.kind(here) is not Kind.WORD:
+            return
+        verb = self.word(here)
+        after = self.skip(here + 1, "up", "place") if verb in {"signed", "took"} else here + 1
+        found = self.period(after)
+        if found is not None:
+            yield During(found[0], verb=None if verb in HAPPENED else verb), found[1]
+
+    @rule
+    def compared(self, at: int) -> Iterator[Reading[Condition]]:
+        """cheaper than 500, costing more than 500, priced between 10 and 20; over 500 alone is not understood."""
+        for (words, op), end in self.phrase(at, COMPARATIVES):
+            for number, after in self.number(end):
+                yield Compare(Field(self.text(at, end), (), measures=words), op, (number,)), after
+        if self.is_word(at, *COSTING):
+            here = self.skip(at + 1, "at")
+            yield from self._comparison(Field(self.word(at), (), measures=PRICE), here, negated=False)
+
+    @rule
+    def parent(self, at: int) -> Iterator[Reading[Condition]]:
+        """of customers in Mumbai, by doctor 'X': the rows that these belong to."""
+        if self.is_word(at, *LINKING) or self.past(at, "belonging to", "associated with", "related to", "linked to"):
+            start = self.past(at, "belonging to", "associated with", "related to", "linked to") or at + 1
+            self.far = max(self.far, start)
+            for of, end in self.linked(start, "parent"):
+                if of.conditions or not self.is_word(at, "by"):
+                    yield Related(of, parent=True), end
+
+    @rule
+    def verbed(self, at: int) -> Iterator[Reading[Condition]]:
+        """made by customers from India, treated with the drug 'X': a participle and a link."""
+        if self.is_participle(at) and self.is_word(at + 1, *LINKING):
+            for found, end in self.parent(at + 1):
+                if isinstance(found, Related):
+                    verb = self.word(at)
+                    yield Related(found.of, None if verb in NEUTRAL_VERBS else verb, parent=True), end

@@ -1,0 +1,134 @@
+"""How tables are linked, and the one way from a table to another.
+
+Links are the declared foreign keys. Where a column is under none, a link is implied only by a name that leaves no
+choice: `user_id` beside exactly one table of users with a one-column primary key of the same type family.
+A way that follows keys forward (many rows to one) is preferred: it multiplies no rows. Other ways go backward first
+and forward then (customers to orders to products); two tables that only point to the same third one are not linked.
+Two shortest ways are an ambiguity, and the caller names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxy.nl.embedded.names import Lexicon, keys_of
+from proxy.nl.schema import Family, SchemaView
+from proxy.policy.catalog import ForeignKey, Name
+
+MAX_STEPS = 5
+IMPLIED = "implied by "
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link. `forward`: from the table that has the key to the one that it points to."""
+
+    key: ForeignKey
+    forward: bool
+
+    @property
+    def target(self) -> Name:
+        return self.key.ref_table if self.forward else self.key.table
+
+    @property
+    def source(self) -> Name:
+        return self.key.table if self.forward else self.key.ref_table
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """(column on the source's side, column on the target's side)."""
+        own, other = self.key.columns, self.key.ref_columns
+        return zip(own, other, strict=True) if self.forward else zip(other, own, strict=True)
+
+
+Path = tuple[Step, ...]
+
+
+def is_forward(path: Path) -> bool:
+    """Whether each row at the start has at most one at the end."""
+    return all(step.forward for step in path)
+
+
+def is_implied(key: ForeignKey) -> bool:
+    """Whether only names say so: the database does not check it."""
+    return key.name.startswith(IMPLIED)
+
+
+def spell(path: Path) -> str:
+    """A path for an error text: the key columns that it goes through."""
+    return ", ".join(f"{s.key.table[1]}.{'+'.join(s.key.columns)}" for s in path)
+
+
+class Graph:
+    """The tables of one schema view and every link between them."""
+
+    def __init__(self, schema: SchemaView, lexicon: Lexicon) -> None:
+        self.keys = (*schema.foreign_keys, *_implied_keys(schema, lexicon))
+        for key in self.keys:
+            lexicon.add_role(key)
+        self._steps: dict[Name, list[Step]] = {table.key: [] for table in schema.tables}
+        for key in self.keys:
+            self._steps[key.table].append(Step(key, forward=True))
+            self._steps[key.ref_table].append(Step(key, forward=False))
+        self._memo: dict[tuple[Name, Name], list[Path]] = {}
+
+    def paths(self, start: Name, end: Name) -> list[Path]:
+        """Every shortest way; forward ones only, where there is one. From a table to itself: the empty way."""
+        if (start, end) not in self._memo:
+            found = self._shortest(start, end, forward_only=True) or self._shortest(start, end, forward_only=False)
+            self._memo[start, end] = found
+        return self._memo[start, end]
+
+    def _shortest(self, start: Name, end: Name, *, forward_only: bool) -> list[Path]:
+        paths: list[Path] = [()]
+        if start == end:
+            return paths
+        seen = {start}
+        for _ in range(MAX_STEPS):
+            longer = [
+                (*path, step)
+                for path in paths
+                for step in self._steps[path[-1].target if path else start]
+                if step.target not in seen and (step.forward or (not forward_only and all(not s.forward for s in path)))
+            ]
+            found = [path for path in longer if path[-1].target == end]
+            if found or not longer:
+                return found
+            seen |= {path[-1].target for path in longer}
+            paths = longer
+        return []
+
+
+def _implied_keys(schema: SchemaView, lexicon: Lexicon) -> list[ForeignKey]:
+    declared = {(k.table, c) for k in schema.foreign_keys for c in k.columns}
+    single = [t for t in schema.tables if len(t.primary_key) == 1]
+    found = []
+    for table in schema.tables:
+        for column in table.columns:
+            if (table.key, column.name) in declared or table.primary_key == (column.name,):
+                continue
+            forms = lexicon.key_forms(table.key, column.name)
+            targets = [t for t in single if t.key != table.key and forms & _key_names(lexicon, t.key, t.primary_key[0])]
+            if len(targets) == 1:
+                target = targets[0]
+                pointed = target.column(target.primary_key[0])
+                if (
+                    pointed
+                    and column.family is pointed.family
+                    and column.family in {Family.NUMBER, Family.TEXT, Family.OTHER}
+                ):
+                    name = f"{IMPLIED}{table.name}.{column.name}"
+                    found.append(ForeignKey(name, table.key, (column.name,), target.key, target.primary_key))
+    return found
+
+
+def _key_names(lexicon: Lexicon, table: Name, primary_key: str) -> set[str]:
+    """What a column elsewhere must be called to point here: `customer_id`, or the key's own name where it says whose."""
+    names = lexicon.names[table]
+    owner = names.words
+    ends = set(names.columns[primary_key][-1:]) | {"id"}
+    found = {key for end in ends for key in keys_of((*owner, end))}
+    own = names.columns[primary_key]
+    if len(own) > 1 and set(own) & set(owner):
+        found |= set(keys_of(own))
+    return found

@@ -1,0 +1,218 @@
+"""What the grammar makes of a question: phrases, with the names in them not yet decided.
+
+A phrase keeps every table or column that its words can mean; `resolve` decides by the tables in question. All are
+frozen values, and compare equal where they say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+from proxy.nl.embedded.dates import Period
+from proxy.nl.embedded.names import ColumnTarget, TableTarget
+from proxy.nl.embedded.values import ColumnKey
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Words that name a table. `plural` as they were written."""
+
+    text: str
+    targets: tuple[TableTarget, ...]
+    plural: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """Words that name a column; of `owner`, where the question says whose.
+
+    Without targets: `key` means the owner's primary key, `naming` the column that names its rows (`customers named X`),
+    `measures` the column whose name has one of these words (`costing more than 500`).
+    """
+
+    text: str
+    targets: tuple[ColumnTarget, ...]
+    owner: Entity | None = None
+    key: bool = False
+    naming: bool = False
+    measures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value in the question. `hits`: the columns that hold it, with their spellings. `quoted`: marked as a value."""
+
+    text: str = field(repr=False)
+    hits: Mapping[ColumnKey, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    quoted: bool = False
+    number: bool = False
+    placeholder: bool = False
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An aggregate: `func` is count, sum, avg, min, max or median. A count counts `of`'s rows, or distinct `field`s."""
+
+    func: str
+    field: Field | None = None
+    of: NounPhrase | None = None
+    distinct: bool = False
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Calendar units of a date column; the table's own date where `field` is None."""
+
+    unit: str
+    field: Field | None = None
+
+
+@dataclass(frozen=True)
+class Compare:
+    """`field` against numbers or values: =, <>, <, <=, >, >=. Several values are alternatives (with <>: none of them)."""
+
+    field: Field
+    op: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Between:
+    """Both ends belong to it."""
+
+    field: Field
+    low: Value
+    high: Value
+
+
+@dataclass(frozen=True)
+class Like:
+    """`how` is starts, ends or contains; without case."""
+
+    field: Field
+    how: str
+    values: tuple[Value, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Missing:
+    field: Field
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A boolean column by its name."""
+
+    field: Field
+    value: bool = True
+
+
+@dataclass(frozen=True)
+class Holds:
+    """A value without a column's name: the column is the one that holds it. `owner`: `customer 'X'`."""
+
+    values: tuple[Value, ...]
+    negated: bool = False
+    owner: Entity | None = None
+
+
+@dataclass(frozen=True)
+class During:
+    """A period; of a named date column, of the one that a verb names (`hired in`), or of the row's own date.
+
+    `active`: the rows themselves did it (`who ordered in`), so that it may be another table's event.
+    """
+
+    period: Period
+    field: Field | None = None
+    verb: str | None = None
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class Related:
+    """Rows linked to `of`. With `op` and `count`: as many of them. `parent`: introduced by of, by, for, from."""
+
+    of: NounPhrase
+    verb: str | None = None
+    negated: bool = False
+    op: str | None = None
+    count: int = 0
+    parent: bool = False
+
+
+@dataclass(frozen=True)
+class Totals:
+    """`with a total amount over 1000`."""
+
+    measure: Measure
+    op: str
+    number: Value
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """One of the conditions, all of them about the same rows."""
+
+    conditions: tuple[Condition, ...]
+
+
+Condition = Union[Compare, Between, Like, Missing, Flag, Holds, During, Related, Totals, AnyOf]  # noqa: UP007
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The first `count` by every one of `by`, or by the column that `adjective`'s words name (`expensive`: price, cost).
+
+    `common`: values by how many rows have them.
+    """
+
+    count: int
+    descending: bool = False
+    by: tuple[Measure | Field, ...] = ()
+    adjective: tuple[str, ...] = ()
+    common: bool = False
+
+
+@dataclass(frozen=True)
+class NounPhrase:
+    """Rows of a table (`Entity`), or the distinct values of columns (`Field`s), that satisfy every condition."""
+
+    head: Entity | tuple[Field, ...]
+    conditions: tuple[Condition, ...] = ()
+    rank: Rank | None = None
+
+
+Item = Union[Field, Measure, Entity, Bucket]  # noqa: UP007
+Group = Union[Field, Entity, Bucket]  # noqa: UP007
+
+
+@dataclass(frozen=True)
+class Order:
+    """None of `by`: by the only measure."""
+
+    by: Measure | Field | Bucket | None
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A whole question. `items`: what to show (empty: the subject's own columns); `extra`: besides those.
+
+    `joins`: the extra ones were named by a bare `with`, so they must add what the rows do not have.
+    `returned`: the items come from a second sentence, and are about the rows that the first one chose.
+    """
+
+    subject: NounPhrase | None
+    items: tuple[Item, ...] = ()
+    extra: tuple[Item, ...] = ()
+    groups: tuple[Group, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    order: tuple[Order, ...] = ()
+    joins: bool = False
+    returned: bool = False
+    distinct: bool = False

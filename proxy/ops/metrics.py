@@ -1,0 +1,142 @@
+"""The proxy's numbers, in Prometheus's format.
+
+One registry of our own per `Metrics`, so that tests and a second proxy in one process do not meet. Labels are closed
+vocabularies or names out of the policy: never SQL, a question or a client's free text, because a label is a value that
+is stored for months.
+
+It does not know when something happened; callers call. `docs/metrics.md` lists every name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from proxy.ops.log import DROPPED
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, of the time it was made
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_PLAN_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
+
+
+class Metrics:
+    """Every metric, and one method for each thing that happens."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._make_session_metrics()
+        self._make_statement_metrics()
+        self._make_ask_metrics()
+        self._make_process_metrics()
+
+    def _make_session_metrics(self) -> None:
+        self._sessions = self._gauge("sessions", "Client sessions that are open, by role.", "role")
+        self._opened = self._counter("sessions_opened", "Client sessions that were admitted, by role.", "role")
+        self._logins = self._counter("login_failures", "Logins that were refused, by SQLSTATE.", "sqlstate")
+        self._client_bytes = self._counter("client_bytes", "Bytes to and from clients.", "direction")
+
+    def _make_statement_metrics(self) -> None:
+        self._statements = self._counter(
+            "statements", "Statements by kind and outcome: plain, rewritten, bypass or refused.", "kind", "outcome"
+        )
+        self._refusals = self._counter("refusals", "Statements and messages that were refused.", "sqlstate")
+        self._plan_seconds = Histogram(
+            "pgveil_plan_seconds",
+            "Time to decide a statement, cached decisions included.",
+            registry=self.registry,
+            buckets=_PLAN_SECONDS,
+        )
+        self._upstream_errors = self._counter("upstream_errors", "Errors from upstream, by SQLSTATE class.", "class")
+
+    def _make_ask_metrics(self) -> None:
+        self._asks = self._counter("asks", "Questions by outcome: answered, or the SQLSTATE.", "outcome")
+        self._ask_seconds = Histogram(
+            "pgveil_ask_seconds", "Time from a question to its SQL.", registry=self.registry, buckets=_SECONDS
+        )
+        self._repairs = self._counter("ask_repairs", "Times that SQL for a question was written again.")
+
+    def _make_process_metrics(self) -> None:
+        self._policy_loads = self._counter("policy_loads", "Loads of the policy, by outcome.", "outcome")
+        self._catalog = self._counter("catalog_refreshes", "Reads of the catalogue, by outcome.", "outcome")
+        self._crashes = self._counter("crashes", "Sessions that ended in an error of ours.")
+        self._audit_lost = self._counter("audit_lost", "Audit records that could not be written.")
+        self.watch("log_keys_dropped", "Log keys dropped as not on the safe list.", lambda: DROPPED.count)
+
+    def session_opened(self, role: str) -> None:
+        """A client was admitted."""
+        self._opened.labels(role).inc()
+        self._sessions.labels(role).inc()
+
+    def session_closed(self, role: str) -> None:
+        """An admitted client is gone; once for each `session_opened`."""
+        self._sessions.labels(role).dec()
+
+    def login_failed(self, sqlstate: str) -> None:
+        """A login was refused."""
+        self._logins.labels(sqlstate).inc()
+
+    def client_bytes(self, received: int, sent: int) -> None:
+        """Bytes moved since the last call."""
+        self._client_bytes.labels("received").inc(received)
+        self._client_bytes.labels("sent").inc(sent)
+
+    def statement(self, kind: str, outcome: str, seconds: float | None = None) -> None:
+        """A statement was decided: `outcome` is plain, rewritten, bypass or refused."""
+        self._statements.labels(kind, outcome).inc()
+        if seconds is not None:
+            self._plan_seconds.observe(seconds)
+
+    def refusal(self, sqlstate: str) -> None:
+        """A statement or message was refused."""
+        self._refusals.labels(sqlstate).inc()
+
+    def upstream_error(self, sqlstate: str) -> None:
+        """The upstream sent an error; only its class (two characters) becomes a label."""
+        self._upstream_errors.labels(sqlstate[:2]).inc()
+
+    def ask(self, outcome: str, seconds: float, repairs: int = 0) -> None:
+        """A question ended: `outcome` is answered or the SQLSTATE."""
+        self._asks.labels(outcome).inc()
+        self._ask_seconds.observe(seconds)
+        self._repairs.inc(repairs)
+
+    def policy_loaded(self, *, ok: bool) -> None:
+        """The policy was read, at the start or again."""
+        self._policy_loads.labels("ok" if ok else "failed").inc()
+
+    def catalog_refreshed(self, *, ok: bool) -> None:
+        """The catalogue was read."""
+        self._catalog.labels("ok" if ok else "failed").inc()
+
+    def crash(self) -> None:
+        """A session ended in an error of ours."""
+        self._crashes.inc()
+
+    def audit_lost(self) -> None:
+        """An audit record could not be written."""
+        self._audit_lost.inc()
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when somebody scrapes: `pgveil_NAME`."""
+        Gauge(f"pgveil_{name}", text, registry=self.registry).set_function(read)
+
+    def render(self) -> bytes:
+        """The text that `/metrics` serves."""
+        return generate_latest(self.registry)
+
+    def names(self) -> frozenset[str]:
+        """Every metric's name as a scrape shows it, without the suffixes of histograms."""
+        return frozenset(
+            f"{family.name}_total" if family.type == "counter" else family.name for family in self.registry.collect()
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"pgveil_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"pgveil_{name}", text, labels, registry=self.registry)

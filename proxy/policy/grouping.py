@@ -1,0 +1,74 @@
+"""GROUP BY a primary key, kept working over a masked view.
+
+PostgreSQL lets a statement that groups by a table's primary key use the table's other columns, since there is one row a
+group (https://www.postgresql.org/docs/current/sql-select.html#SQL-GROUPBY). It knows that of tables, not of subqueries.
+So the other columns are added to the list: groups stay what they were, and the planner drops the additions again once
+it has pulled the subquery up.
+
+It does not look into grouping sets, or at keys that are masked themselves: those stay as they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.policy import parser
+from proxy.policy.catalog import Relation
+
+Node = Any
+
+# Types without an equality that GROUP BY could use.
+_UNGROUPABLE = ("json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "refcursor", "pg_")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A masked relation in the FROM of one SELECT, under the name that its columns go by there."""
+
+    alias: str
+    relation: Relation
+
+
+def range_variables(items: Node) -> Iterator[Node]:
+    """The RangeVars of a FROM list, joins included, subqueries not."""
+    for item in items:
+        kind = item.WhichOneof("node")
+        if kind == "range_var":
+            yield item.range_var
+        elif kind == "join_expr":
+            yield from range_variables((item.join_expr.larg, item.join_expr.rarg))
+
+
+def complete_groups(select: Node, sources: list[Source]) -> None:
+    """Adds the columns that a grouped primary key determines, in place."""
+    grouped = [_grouped_column(item, select) for item in select.group_clause]
+    for source in sources:
+        key = source.relation.primary_key
+        if key and all(_is_grouped(source, column, grouped, sources) for column in key):
+            for column in source.relation.columns:
+                if column.name not in key and not column.type_name.startswith(_UNGROUPABLE):
+                    reference = select.group_clause.add().column_ref
+                    reference.fields.add().string.sval = source.alias
+                    reference.fields.add().string.sval = column.name
+                    reference.location = -1
+
+
+def _grouped_column(item: Node, select: Node) -> list[str]:
+    """The names of a grouped column reference; a number stands for an item of the select list."""
+    kind = item.WhichOneof("node")
+    if kind == "a_const" and item.a_const.WhichOneof("val") == "ival":
+        position = item.a_const.ival.ival
+        if 0 < position <= len(select.target_list):
+            return _grouped_column(select.target_list[position - 1].res_target.val, parser.nodes.SelectStmt())
+    if kind != "column_ref":
+        return []
+    return [field.string.sval for field in item.column_ref.fields]
+
+
+def _is_grouped(source: Source, column: str, grouped: list[list[str]], sources: list[Source]) -> bool:
+    if [source.alias, column] in grouped or [source.relation.schema, source.alias, column] in grouped:
+        return True
+    alone = sum(1 for other in sources if other.relation.column(column)) == 1
+    return alone and [column] in grouped

@@ -1,0 +1,112 @@
+"""What a session is given from outside, as small protocols, so that it can be run without sockets, database or model.
+
+`app` fills them with the real services; tests fill them with scripted ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from proxy.errors import PgveilError
+from proxy.policy.model import Identity, Plan, Refusal
+
+
+class Pipe(Protocol):
+    """One side's connection: `wire.stream.Stream`, or a test's."""
+
+    def send(self, data: bytes) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class VeilPort(Protocol):
+    """`policy.decide.Veil`."""
+
+    def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal: ...
+
+
+class Veils(Protocol):
+    """Who holds the veil that is in force. `generation` is a new number with every policy and every catalogue."""
+
+    @property
+    def veil(self) -> VeilPort: ...
+
+    @property
+    def generation(self) -> int: ...
+
+    async def refresh(self) -> None:
+        """Reads the catalogue again, no more than once a second for everybody. Raises nothing: the old one stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, for the agent."""
+
+    identity: Identity
+    search_path: tuple[str, ...]
+
+
+class AnswerPort(Protocol):
+    """What the agent made of a question: one SELECT, values restored, and how often it was written again."""
+
+    @property
+    def sql(self) -> str: ...
+
+
+class AskerPort(Protocol):
+    """Turns a question into SQL that this identity may run. Raises AskError."""
+
+    async def resolve(self, question: str, asking: Asking) -> AnswerPort: ...
+
+
+class Watcher(Protocol):
+    """Metrics, log and audit. None of it sees a value."""
+
+    def statement(self, event: StatementEvent) -> None: ...
+    def ask(self, outcome: str, seconds: float) -> None: ...
+    def upstream_error(self, sqlstate: str) -> None: ...
+    def moved(self, received: int, sent: int) -> None: ...
+    def crash(self, error: BaseException) -> None: ...
+
+    def closed(self) -> None:
+        """The session is over; nothing comes after this."""
+
+
+class LoginWatcher(Protocol):
+    """The same for what happens before there is a session."""
+
+    def session(self, identity: Identity) -> Watcher:
+        """A client was admitted."""
+
+    def refused(self, user: str | None, error: PgveilError) -> None: ...
+    def crash(self, error: BaseException) -> None: ...
+    def accept_failed(self, error: OSError) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StatementEvent:
+    """A statement was decided. `sql` is for a keyed digest, never for keeping; empty where it is too long for one."""
+
+    sql: str | bytes | bytearray
+    plan: Plan | None = None
+    sqlstate: str | None = None
+    """Why it was refused; None where it was not."""
+    seconds: float | None = None
+
+    def __repr__(self) -> str:
+        return f"StatementEvent(sqlstate={self.sqlstate!r})"
+
+
+class Task(Protocol):
+    def cancel(self) -> object: ...
+
+
+Spawn = Callable[[Coroutine[Any, Any, None]], Task]
+"""Starts a task that somebody owns and ends (a TaskGroup's)."""
+
+Canceller = Callable[[], Coroutine[Any, Any, None]]
+"""Sends the upstream a CancelRequest for this session's connection. Raises nothing."""

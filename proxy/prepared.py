@@ -1,0 +1,108 @@
+"""The statements and portals of one session, each with the plan that it was made with.
+
+PostgreSQL keeps one name space for statements prepared by protocol and by SQL, and this one does too. What was sent
+and not answered yet is *pending*: a pipelined Bind meets the Parse before it. What the server has answered is settled,
+exactly in the order in which the server did it. A pending one whose request was ignored after an error counts as
+never sent.
+
+It does not judge whether a plan is still good: that takes the veil, and is the session's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from proxy.policy.model import Plan
+from proxy.scrub import Position
+from proxy.wire.replies import Expected
+
+MAX_NAMES = 10_000
+"""Statements, and portals, that one session may hold: what it remembers of them here is bounded."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement's text as the veil got it, the plan for it, and what the plan was made under."""
+
+    sql: str
+    plan: Plan
+    path: tuple[str, ...]
+    generation: int
+    """Which veil decided: the holder's number, new with every policy and catalogue."""
+    position: Position
+    """From a position in the text that was sent to one in the client's."""
+    asked: bool = False
+    """It was written for a question."""
+
+
+@dataclass(slots=True)
+class _Pending(Generic[Item]):
+    """`ticket` is done once the request was answered, or ignored after an error."""
+
+    item: Item
+    ticket: Expected[Any]
+
+
+@dataclass(slots=True)
+class Names(Generic[Item]):
+    """One name space: settled entries, and pending ones in front of them."""
+
+    settled: dict[str, Item] = field(default_factory=dict)
+    pending: dict[str, _Pending[Item]] = field(default_factory=dict)
+
+    def find(self, name: str) -> Item | None:
+        """What a request that is sent now will meet under this name."""
+        waiting = self.pending.get(name)
+        if waiting is not None and not waiting.ticket.done:
+            return waiting.item
+        return self.settled.get(name)
+
+    def all(self, name: str) -> Iterator[Item]:
+        """Everything that the name may stand for, whatever becomes of what is pending."""
+        waiting = self.pending.get(name)
+        if waiting is not None and not waiting.ticket.done:
+            yield waiting.item
+        if name in self.settled:
+            yield self.settled[name]
+
+    def sent(self, name: str, item: Item, ticket: Expected[Any]) -> None:
+        self.pending[name] = _Pending(item, ticket)
+
+    def settle(self, name: str, item: Item) -> None:
+        """The server has answered: the name stands for `item` now."""
+        self.settled[name] = item
+
+    def drop(self, name: str | None) -> None:
+        """The server has forgotten the name; None: all of them."""
+        if name is None:
+            self.settled.clear()
+        else:
+            self.settled.pop(name, None)
+
+    @property
+    def full(self) -> bool:
+        return len(self.settled) + len(self.pending) >= MAX_NAMES
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What a session has prepared and bound."""
+
+    statements: Names[Statement] = field(default_factory=Names)
+    portals: Names[Statement] = field(default_factory=Names)
+
+    def __repr__(self) -> str:
+        return f"Prepared({len(self.statements.settled)} statements, {len(self.portals.settled)} portals)"
+
+    def transaction_ended(self) -> None:
+        """Portals live as long as their transaction."""
+        self.portals.settled.clear()
+
+    def quiet(self) -> None:
+        """Nothing is on its way: nothing is pending."""
+        self.statements.pending.clear()
+        self.portals.pending.clear()

@@ -1,0 +1,196 @@
+"""The private columns of the database, and the statements that ask which words of a question they hold.
+
+A column's type says whether it is read at all, and its name what its values are likely to be: names of people, which
+are also met word by word, or identifiers, which are compared without separators. All names in the statements are
+quoted or qualified; values only ever go as parameters.
+
+It does not know which columns are private (the policy does) nor how a question is cut (`privacy.values` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import regex
+
+from proxy.privacy.spans import ColumnKey
+
+MAX_ARMS = 40
+"""Columns asked in one statement, or nearly."""
+MIN_NUMBER_DIGITS = 9
+"""Digits that a number has to have to be looked up in a numeric column: fewer are amounts, years and counts."""
+
+
+class AnyColumn(Protocol):
+    """What the look-up needs to know of a private column: `PrivateColumn`, or a caller's own value of that shape."""
+
+    @property
+    def schema(self) -> str: ...
+
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def column(self) -> str: ...
+
+    @property
+    def type_name(self) -> str: ...
+
+    @property
+    def readable(self) -> bool: ...
+
+    @property
+    def key(self) -> ColumnKey: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateColumn:
+    """A column whose values never reach a model. `type_name` as format_type gives it.
+
+    `readable`: the asking role sees its values; only then may a placeholder say that it is from this column, or take
+    its type from the column's name.
+    """
+
+    schema: str
+    table: str
+    column: str
+    type_name: str
+    readable: bool = False
+
+    @property
+    def key(self) -> ColumnKey:
+        return self.schema, self.table, self.column
+
+
+_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "oid"})
+_UNREAD = frozenset(
+    {
+        *("boolean", "bytea", "json", "jsonb", "xml", "date", "interval", "real", "double precision", "money", "bit"),
+        *("point", "line", "lseg", "box", "path", "polygon", "circle", "tsvector", "tsquery", "bit varying"),
+    }
+)
+
+
+def _base_type(type_name: str) -> str:
+    return type_name.split("(", 1)[0].strip().removesuffix("[]")
+
+
+def is_read(column: AnyColumn) -> bool:
+    """Whether the column's type is one whose values are looked up: text-like, identifiers, unknown types, not dates."""
+    base = _base_type(column.type_name)
+    return base not in _UNREAD and not base.startswith(("timestamp", "time", "bit", "interval"))
+
+
+_NAME_COLUMN = regex.compile(
+    r"name|person|people|patient|customer|client|employee|doctor|contact|owner|author|user|guardian|nominee|spouse|"
+    r"father|mother|physician|holder|recipient|signed|assignee|member|staff|manager|नाम|नाव|பெயர்"
+)
+_OTHER_COLUMN = regex.compile(r"mail|phone|mobile|address|street|note|comment|description|url|_id$|number|_no$|hash")
+
+
+def holds_names(column: AnyColumn) -> bool:
+    """Whether single words of the column's values are looked for: its name says that people's names are in it."""
+    name = column.column.lower()
+    if column.type_name.endswith("[]") or _base_type(column.type_name) in _NUMBERS | {"uuid", "inet", "cidr"}:
+        return False
+    return _NAME_COLUMN.search(name) is not None and _OTHER_COLUMN.search(name) is None
+
+
+def match_queries(columns: Sequence[AnyColumn]) -> list[str]:
+    """Statements that give (index of the column, whole, text) for each candidate that a column holds.
+
+    The parameters, all text[]: $1 pieces as typed, in lower case; $2 compact forms; $3 compact forms of
+    `MIN_NUMBER_DIGITS` digits or more and nothing else; $4 words of names, in lower case. $5, integer: the longest
+    of them, so that long texts need not be read.
+    """
+    arms: list[str] = []
+    for index, column in enumerate(columns):
+        if is_read(column):
+            arms.append(_whole_arm(index, column))
+        if is_read(column) and holds_names(column):
+            arms.append(_word_arm(index, column))
+    return [" UNION ALL ".join([_TYPES_ARM, *arms[i : i + MAX_ARMS]]) for i in range(0, len(arms), MAX_ARMS)]
+
+
+_TYPES_ARM = (
+    "SELECT 0, true, '' WHERE coalesce($1::text[], $2::text[], $3::text[], $4::text[]) IS NULL AND $5::integer < 0"
+)
+"""No rows; it gives the parameters their types where a statement does not use them all."""
+
+
+def _source(column: AnyColumn) -> tuple[str, str]:
+    """(FROM clause, the value as text)."""
+    table = f"{quote_identifier(column.schema)}.{quote_identifier(column.table)} AS t"
+    value = f"t.{quote_identifier(column.column)}"
+    if column.type_name.endswith("[]"):
+        return f"{table} CROSS JOIN LATERAL pg_catalog.unnest({value}) AS u(v)", "u.v::text"
+    return table, f"{value}::text"
+
+
+def _whole_arm(index: int, column: AnyColumn) -> str:
+    table, value = _source(column)
+    if _base_type(column.type_name) in _NUMBERS:
+        test = f"{value} = ANY ($3)"
+    else:
+        test = f"pg_catalog.lower({value}) = ANY ($1)"
+        if not holds_names(column) and type_of(column) != "EMAIL":
+            compacted = f"pg_catalog.translate(pg_catalog.lower({value}), {_SEPARATORS}, '')"
+            test = f"({test} OR {compacted} = ANY ($2))"
+        test = f"pg_catalog.length({value}) <= $5 AND {test}"
+    return f"SELECT DISTINCT {index}, true, {value} FROM {table} WHERE {test}"
+
+
+_SEPARATORS = "' -./()+,_:'"
+"""What an identifier may be stored with: translate's cost grows with this list."""
+
+
+def _word_arm(index: int, column: AnyColumn) -> str:
+    table, value = _source(column)
+    return (
+        f"SELECT DISTINCT {index}, false, w FROM {table} "
+        f"CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.lower({value}), ' ')) AS s(w) "
+        f"WHERE pg_catalog.length({value}) <= 80 AND w = ANY ($4)"
+    )
+
+
+def quote_identifier(name: str) -> str:
+    """PostgreSQL manual, 4.1.1: a quote inside a quoted identifier is written twice."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+_TYPE_WORDS: tuple[tuple[str, str], ...] = (
+    ("mail", "EMAIL"),
+    ("phone|mobile|telephone|whatsapp|^tel$|^cell|fax", "PHONE"),
+    ("aadha?ar", "AADHAAR"),
+    ("ssn|social_sec", "SSN"),
+    ("^pan$|pan_?(no|num|card)", "PAN"),
+    ("gstin", "GSTIN"),
+    ("card|^cc_", "CARD"),
+    ("iban", "IBAN"),
+    ("ifsc", "IFSC"),
+    ("upi|vpa", "UPI"),
+    ("passport", "PASSPORT"),
+    ("voter|epic", "VOTER"),
+    ("npi", "NPI"),
+    ("account", "ACCOUNT"),
+    ("address|street|pin_?code|zip|postcode", "ADDRESS"),
+    ("birth|dob", "BIRTHDATE"),
+    ("(^|_)ip(_|$)|ip_addr", "IP"),
+    ("url|website", "URL"),
+    ("licen[cs]e", "LICENCE"),
+    ("(^|_)(id|mrn|no|number|code|uuid)$", "ID"),
+)
+
+
+def type_of(column: AnyColumn) -> str:
+    """The type of a placeholder for a value of this column, by its name; VALUE where the name says nothing."""
+    kind = _type_by_name(column.column.lower())
+    return kind or ("PERSON" if holds_names(column) else "VALUE")
+
+
+@lru_cache(maxsize=4096)
+def _type_by_name(name: str) -> str | None:
+    return next((kind for pattern, kind in _TYPE_WORDS if regex.search(pattern, name)), None)

@@ -1,0 +1,135 @@
+"""Which schemas a masked session searches, followed through its SETs, transactions and savepoints.
+
+The veil resolves names as PostgreSQL would, so it must know the path at every moment. Statements' effects are applied
+when the server says that they are complete; they end with the transaction as PostgreSQL's settings do:
+https://www.postgresql.org/docs/current/sql-set.html. From version 18 on the server reports the path with each change,
+and what it says wins.
+
+It does not know which schemas exist; a name that no schema has is passed over, as PostgreSQL does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from proxy.policy.model import Effect
+
+Path = tuple[str, ...]
+
+USER = "$user"
+
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))\s*(,|$)')
+
+
+def parse_path(text: str) -> Path:
+    """The names in a search_path setting's text; unquoted ones in lower case. ValueError where it is not a list."""
+    names: list[str] = []
+    pos = 0
+    while text[pos:].strip():
+        found = _NAME.match(text, pos)
+        if found is None:
+            raise ValueError("search_path is not a list of names")
+        quoted, plain, separator = found.groups()
+        names.append(plain.lower() if quoted is None else quoted.replace('""', '"'))
+        pos = found.end()
+        if separator and not text[pos:].strip():
+            raise ValueError("search_path ends with a comma")
+    return tuple(name for name in names if name)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """`now` is what is searched; `kept` is what a commit leaves."""
+
+    now: Path
+    kept: Path
+
+
+class SearchPath:
+    """The path of one session. `initial` is the setting at its start, `user` the account that it runs as."""
+
+    def __init__(self, initial: Path, user: str) -> None:
+        self._user = user
+        self._initial = initial
+        self._base = initial
+        self._state = _State(initial, initial)
+        self._savepoints: list[tuple[str, _State]] = []
+        self._failed = False
+        self._reported: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"SearchPath({self._state.now})"
+
+    @property
+    def schemas(self) -> Path:
+        """The names to search, in order, with "$user" resolved."""
+        return tuple(self._user if name == USER else name for name in self._state.now)
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether the end of the transaction, or of a savepoint, may move the path."""
+        return self._state != _State(self._base, self._base) or any(
+            state != self._state for _, state in self._savepoints
+        )
+
+    def apply(self, effect: Effect, tag: str) -> None:
+        """A statement with this effect is complete; `tag` is what its CommandComplete says."""
+        match effect.kind:
+            case "search_path":
+                self._set(effect.value, local=effect.local)
+            case "search_path_reset" | "reset_all" | "discard_all":
+                self._set(self._initial, local=effect.local)
+            case "commit":
+                self._end(committed=tag.startswith("COMMIT"))
+            case "rollback":
+                self._end(committed=False)
+            case "savepoint":
+                self._savepoints.append((effect.name or "", self._state))
+            case "release":
+                del self._savepoints[self._find(effect.name) :]
+            case "rollback_to":
+                self._rollback_to(effect.name)
+            case _:
+                pass  # BEGIN, and what prepared statements do: none of it moves the path
+
+    def failed(self) -> None:
+        """The server sent an error: what the transaction did is undone when it ends."""
+        self._failed = True
+
+    def reported(self, text: str) -> None:
+        """The server reported the setting (version 18 and newer). Raises ValueError where it cannot be read."""
+        self._reported = parse_path(text)
+
+    def ready(self, *, idle: bool) -> None:
+        """The server is ready for a query. `idle`: no transaction block is open, so an implicit one has ended."""
+        if idle:
+            self._end(committed=not self._failed)
+        if self._reported is not None and self._reported != self._state.now:
+            self._state = _State(self._reported, self._reported)
+            self._base = self._reported if idle else self._base
+        self._reported = None
+
+    def _set(self, path: Path, *, local: bool) -> None:
+        self._state = replace(self._state, now=path) if local else _State(path, path)
+
+    def _end(self, *, committed: bool) -> None:
+        if committed:
+            self._base = self._state.kept
+        self._state = _State(self._base, self._base)
+        self._savepoints.clear()
+        self._failed = False
+
+    def _find(self, name: str | None) -> int:
+        """The index of the innermost savepoint of this name, or the end: the server knows one that we do not."""
+        for index in range(len(self._savepoints) - 1, -1, -1):
+            if self._savepoints[index][0] == name:
+                return index
+        return len(self._savepoints)
+
+    def _rollback_to(self, name: str | None) -> None:
+        index = self._find(name)
+        if index < len(self._savepoints):
+            self._state = self._savepoints[index][1]
+            del self._savepoints[index + 1 :]
+        self._failed = False

@@ -1,0 +1,382 @@
+"""One client, one upstream connection: the line that every message of the client walks, top to bottom.
+
+A statement (Query or Parse) that holds a question becomes SQL first; then the veil decides; then the planned text
+goes upstream. What is refused leaves the line in one place, `_refuse`. Bind, Execute and the others name statements
+that were decided, so they are only held against the plan's age. A bypass identity's messages pass as they are,
+questions apart.
+
+Names are resolved by a search_path that statements before this one may still be changing. Then the line stops
+(`Line.wait`) until the server has answered those; it also stops while the agent works or the catalogue is read.
+
+It does not know connections (`relay`) or what the server sends back (`answers`).
+https://www.postgresql.org/docs/current/protocol-flow.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Protocol
+
+from proxy.age import Age
+from proxy.conversation import Conversation, Entry, Note
+from proxy.errors import PgveilError, ProtocolError
+from proxy.nl.carriers import Question, find_question, may_ask
+from proxy.policy.model import Plan, Refusal
+from proxy.ports import AskerPort, Asking, StatementEvent, Veils, Watcher
+from proxy.prepared import Statement
+from proxy.refusals import (
+    CANCELLED,
+    NO_FUNCTION_CALL,
+    TOO_LONG,
+    TOO_MANY_NAMES,
+    poison_parse,
+    poison_query,
+    refusal_response,
+)
+from proxy.scrub import Position, unmoved
+from proxy.wire.buffer import Frame
+from proxy.wire.codec import EncodingError
+from proxy.wire.messages import (
+    FAILED,
+    Close,
+    ErrorResponse,
+    Execute,
+    Parse,
+    Query,
+    bind_names,
+    decode_frontend,
+    error_response,
+    notice_response,
+)
+from proxy.wire.replies import Expected, Request
+
+MAX_OWED = 10_000
+"""Messages that may be sent ahead of their replies before the line stops until those have come."""
+
+MAX_STATEMENT = 1024 * 1024
+"""Bytes of a masked role's statement; longer ones would keep everybody waiting while they are analysed."""
+MAX_ASKING = 256 * 1024
+"""Bytes of a text that may hold a question."""
+
+
+class Line(Protocol):
+    """What can stop the line. `relay` does."""
+
+    def hold(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Takes no further message from the client until `work` is done."""
+
+    def wait(self, frame: Frame, entry: Entry) -> None:
+        """Takes no further message until the server has answered `entry`; then `frame` comes again, first."""
+
+    def leave(self) -> None:
+        """The client said goodbye."""
+
+    def later(self, seconds: float, entry: Entry) -> None:
+        """Cancels what `entry` runs if it is not answered by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the line needs from outside."""
+
+    veils: Veils
+    asker: AskerPort
+    watcher: Watcher
+    ask_seconds: float = 30.0
+    """How long SQL that was written for a question may run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A Query or a Parse on its way. `sql` is what to decide on; `raw` is the frame while its text is the client's."""
+
+    message: Query | Parse
+    sql: str
+    raw: bytes | bytearray | None
+    position: Position = unmoved
+    """From a position in `sql` to one in the client's text."""
+    generated: tuple[str, ...] = ()
+    """The SQL that was written for the questions in it."""
+    refreshed: bool = False
+
+    def __repr__(self) -> str:
+        return f"Order({type(self.message).__name__}, generated={len(self.generated)})"
+
+
+class Session:
+    """The client's side of one session."""
+
+    def __init__(self, talk: Conversation, services: Services, line: Line) -> None:
+        self._talk = talk
+        self._services = services
+        self._line = line
+        self._age = Age(talk, services.veils)
+        self._asking = self._cancelled = False
+        self._handlers: Mapping[int, Callable[[Frame], None]] = {
+            ord("Q"): self._statement,
+            ord("P"): self._statement,
+            ord("B"): self._bind if talk.masked else lambda frame: self._pass(frame, Request.BIND),
+            ord("D"): lambda frame: self._pass(frame, Request.DESCRIBE),
+            ord("E"): self._execute,
+            ord("C"): self._close,
+            ord("H"): lambda frame: talk.to_upstream.append(frame.raw),
+            ord("S"): self._sync,
+            ord("F"): self._function_call,
+            ord("c"): self._copy_ends,
+            ord("f"): self._copy_ends,
+            ord("X"): self._terminate,
+        }
+
+    def take(self, frame: Frame) -> None:
+        """One message of the client. Raises ProtocolError for one that has no place here."""
+        handler = self._handlers.get(frame.tag)
+        if handler is None:
+            raise ProtocolError(f"invalid frontend message type {frame.tag}")
+        talk = self._talk
+        if len(talk.replies) >= MAX_OWED and not talk.replies.copying_in:
+            self._line.wait(frame, talk.replies.last)
+        else:
+            handler(frame)
+
+    def cancel(self) -> bool:
+        """The client wants what runs to stop. True: a question runs, and what `hold` was given is to be cancelled."""
+        self._cancelled = self._asking
+        return self._asking
+
+    # The line
+
+    def _statement(self, frame: Frame) -> None:
+        """A Query or Parse: question, decision, upstream."""
+        talk = self._talk
+        if not talk.masked and not _may_ask(frame.raw):
+            self._services.watcher.statement(StatementEvent(frame.raw if len(frame.raw) <= MAX_ASKING else b""))
+            self._pass(frame, Request.QUERY if frame.tag == ord("Q") else Request.PARSE)
+            return
+        if talk.replies.skipping:
+            return
+        if talk.masked and talk.waits_for is not None:
+            self._line.wait(frame, talk.waits_for)
+            return
+        message = decode_frontend(frame)
+        if not isinstance(message, Query | Parse):
+            raise ProtocolError(f"{type(message).__name__} is no statement")
+        if talk.masked and len(message.query) > MAX_STATEMENT:
+            self._refuse(message, refusal_response(TOO_LONG))
+            return
+        try:
+            sql = message.text()
+            question = find_question(sql) if _may_ask(message.query) else None
+        except EncodingError as error:
+            self._not_text(message, frame, error)
+        except PgveilError as error:
+            self._refuse(message, error_response(error), message.query)
+        else:
+            order = Order(message, sql, frame.raw)
+            if question is None:
+                self._decide(order)
+            else:
+                self._question(order, question)
+
+    def _question(self, order: Order, question: Question) -> None:
+        """The agent works on it; not in a failed transaction, where the server answers nothing."""
+        if self._talk.status == FAILED and not self._talk.busy:
+            self._refuse(order.message, refusal_response(CANCELLED), order.sql)
+        else:
+            self._line.hold(lambda: self._ask(order, question))
+
+    async def _ask(self, order: Order, question: Question) -> None:
+        started, talk = perf_counter(), self._talk
+        asking = Asking(talk.identity, talk.path.schemas)
+        self._asking = True
+        try:
+            written = tuple([(await self._services.asker.resolve(text, asking)).sql for text in question.texts])
+        except PgveilError as error:
+            self._services.watcher.ask(error.sqlstate, perf_counter() - started)
+            self._refuse(order.message, error_response(error), order.sql)
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+            self._services.watcher.ask(CANCELLED.sqlstate, perf_counter() - started)
+            self._refuse(order.message, refusal_response(CANCELLED), order.sql)
+        else:
+            self._services.watcher.ask("answered", perf_counter() - started)
+            sql = question.replace(*written)
+            position = _position_in(question, written)
+            self._decide(replace(order, sql=sql, raw=None, position=position, generated=written))
+        finally:
+            self._asking = self._cancelled = False
+
+    def _decide(self, order: Order) -> None:
+        """The veil's word on it. A name that the catalogue does not have is looked for once more."""
+        talk, started = self._talk, perf_counter()
+        if not talk.masked:
+            self._services.watcher.statement(StatementEvent(order.sql))
+            self._send(order, Statement(order.sql, Plan(order.sql, ()), (), 0, order.position, asked=True))
+            return
+        path, generation = talk.path.schemas, self._services.veils.generation
+        verdict = self._services.veils.veil.decide(order.sql, talk.identity, path)
+        if isinstance(verdict, Refusal):
+            if verdict.unknown is not None and not order.refreshed:
+                self._line.hold(lambda: self._refresh(order))
+            else:
+                self._refuse(order.message, _placed(verdict, order.position), order.sql)
+            return
+        refusal = self._age.objection(verdict, prepares=isinstance(order.message, Parse) and order.message.name != "")
+        if refusal is not None:
+            self._refuse(order.message, refusal, order.sql)
+            return
+        self._services.watcher.statement(StatementEvent(order.sql, verdict, seconds=perf_counter() - started))
+        position = _through(verdict, order.position)
+        self._send(order, Statement(order.sql, verdict, path, generation, position, asked=bool(order.generated)))
+
+    async def _refresh(self, order: Order) -> None:
+        await self._services.veils.refresh()
+        self._decide(replace(order, refreshed=True))
+
+    def _send(self, order: Order, statement: Statement) -> None:
+        """Upstream, with the notice of what was written for a question before its reply."""
+        talk, message = self._talk, order.message
+        for sql in order.generated:
+            notice = notice_response(f"pgveil: ask ran: {sql}")
+            talk.replies.expect(Expected(Request.MADE, made=notice.encode()))
+        if order.raw is not None and not statement.plan.rewritten:
+            data = order.raw
+        else:
+            data = replace(message, query=statement.plan.sql.encode()).encode()
+        if isinstance(message, Query):
+            entry: Entry = Expected(Request.QUERY, Note(statement))
+            talk.send(data, entry)
+            talk.watch_end(entry)
+            talk.watch(statement, entry)
+            self._limit(statement, entry)
+        else:
+            entry = Expected(Request.PARSE, Note(statement, message.name))
+            talk.send(data, entry)
+            if talk.masked:
+                talk.prepared.statements.sent(message.name, statement, entry)
+
+    def _refuse(self, message: Query | Parse | None, error: ErrorResponse, sql: str | bytes = b"") -> None:
+        """The one way out of the line. None: the message is neither a Query nor a Parse, and is extended."""
+        self._services.watcher.statement(StatementEvent(sql, sqlstate=error.sqlstate))
+        if isinstance(message, Query):
+            poison: Query | Parse = poison_query()
+        else:
+            poison = poison_parse() if message is None else poison_parse(message.name)
+        request = Request.QUERY if isinstance(message, Query) else Request.PARSE
+        self._talk.send(poison.encode(), Expected(request, replacement=error.encode()))
+
+    def _not_text(self, message: Query | Parse, frame: Frame, error: EncodingError) -> None:
+        """Not UTF-8: a bypass session may speak another encoding, in which it asks nothing."""
+        if self._talk.masked:
+            self._refuse(message, error_response(error), message.query)
+        else:
+            self._pass(frame, Request.QUERY if isinstance(message, Query) else Request.PARSE)
+
+    # What names a statement that was decided
+
+    def _bind(self, frame: Frame) -> None:
+        talk = self._talk
+        if talk.replies.skipping:
+            return
+        if talk.waits_for is not None:
+            self._line.wait(frame, talk.waits_for)
+            return
+        portal, name = bind_names(frame)
+        statement = talk.prepared.statements.find(name)
+        if talk.prepared.portals.full:
+            self._refuse(None, refusal_response(TOO_MANY_NAMES))
+            return
+        refusal = self._age.of_name(name)
+        if refusal is not None:
+            self._refuse(None, refusal)
+            return
+        entry: Entry = Expected(Request.BIND, Note(statement, portal))
+        talk.send(frame.raw, entry)
+        if statement is not None:
+            talk.prepared.portals.sent(portal, statement, entry)
+
+    def _execute(self, frame: Frame) -> None:
+        talk = self._talk
+        if not talk.masked:
+            self._pass(frame, Request.EXECUTE)
+            return
+        message = decode_frontend(frame)
+        if not isinstance(message, Execute):
+            raise ProtocolError(f"{type(message).__name__} is no Execute")
+        statement = talk.prepared.portals.find(message.portal)
+        if statement is not None and statement.generation != self._services.veils.generation:
+            refusal = self._age.of_statement(statement)
+            if refusal is not None:
+                self._refuse(None, refusal)
+                return
+        entry: Entry = Expected(Request.EXECUTE, Note(statement))
+        talk.send(frame.raw, entry)
+        talk.watch(statement, entry)
+        self._limit(statement, entry)
+
+    def _close(self, frame: Frame) -> None:
+        if not self._talk.masked:
+            self._pass(frame, Request.CLOSE)
+            return
+        message = decode_frontend(frame)
+        if not isinstance(message, Close):
+            raise ProtocolError(f"{type(message).__name__} is no Close")
+        self._talk.send(frame.raw, Expected(Request.CLOSE, Note(name=message.name, kind=message.kind)))
+
+    # The rest
+
+    def _sync(self, frame: Frame) -> None:
+        entry: Entry = Expected(Request.SYNC)
+        self._talk.send(frame.raw, entry)
+        if self._talk.masked:
+            self._talk.watch_end(entry)
+
+    def _function_call(self, frame: Frame) -> None:
+        if not self._talk.masked:
+            self._pass(frame, Request.FUNCTION_CALL)
+        elif not self._talk.replies.skipping:
+            self._refuse(poison_query(), refusal_response(NO_FUNCTION_CALL))
+
+    def _copy_ends(self, frame: Frame) -> None:
+        self._talk.replies.copy_ends()
+        self._talk.to_upstream.append(frame.raw)
+
+    def _terminate(self, frame: Frame) -> None:
+        self._talk.to_upstream.append(frame.raw)
+        self._line.leave()
+
+    def _pass(self, frame: Frame, request: Request) -> None:
+        """As it came."""
+        self._talk.send(frame.raw, Expected(request))
+
+    def _limit(self, statement: Statement | None, entry: Entry) -> None:
+        if statement is not None and statement.asked and not entry.done:
+            self._line.later(self._services.ask_seconds, entry)
+
+
+def _may_ask(text: bytes | bytearray) -> bool:
+    return len(text) <= MAX_ASKING and may_ask(bytes(text))
+
+
+def _placed(refusal: Refusal, position: Position) -> ErrorResponse:
+    where = None if refusal.position is None else position(refusal.position)
+    return refusal_response(replace(refusal, position=where))
+
+
+def _through(plan: Plan, position: Position) -> Position:
+    """From the text that was sent to the planned one, and from there to the client's."""
+    if not plan.rewritten:
+        return position
+
+    def find(sent: int) -> int | None:
+        planned = plan.original_position(sent)
+        return None if planned is None else position(planned)
+
+    return find
+
+
+def _position_in(question: Question, written: tuple[str, ...]) -> Position:
+    return lambda position: question.original_position(position, *written)

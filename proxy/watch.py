@@ -1,0 +1,112 @@
+"""What the operator learns of sessions: metrics, log lines and audit records, none with a value in it.
+
+It does not know messages: `session`, `answers` and `server` say what happened.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+from proxy.errors import PgveilError
+from proxy.ops.audit import Audit, AuditRecord
+from proxy.ops.log import Logger, get_logger
+from proxy.ops.metrics import Metrics
+from proxy.policy.model import Identity, Plan
+from proxy.ports import StatementEvent
+
+OTHER = "other"
+"""The kind of a statement that was not analysed."""
+
+
+@dataclass
+class LoginWatch:
+    """For the server. Numbers the sessions of this process."""
+
+    metrics: Metrics
+    audit: Audit | None
+    log: Logger = field(default_factory=lambda: get_logger("server"))
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def session(self, identity: Identity) -> SessionWatch:
+        return SessionWatch(next(self._numbers), identity, self.metrics, self.audit)
+
+    def refused(self, user: str | None, error: PgveilError) -> None:
+        self.metrics.login_failed(error.sqlstate)
+        self.log.warning("login refused", user=user, sqlstate=error.sqlstate, error_type=type(error).__name__)
+
+    def crash(self, error: BaseException) -> None:
+        self.metrics.crash()
+        self.log.error("a login failed in the proxy", exc_info=error)
+
+    def accept_failed(self, error: OSError) -> None:
+        self.log.error("a connection could not be accepted", error_type=type(error).__name__, count=error.errno)
+
+
+class SessionWatch:
+    """For one session."""
+
+    def __init__(self, number: int, identity: Identity, metrics: Metrics, audit: Audit | None) -> None:
+        self._number = number
+        self._identity = identity
+        self._metrics = metrics
+        self._audit = audit
+        self._role = "+".join(identity.roles)
+        self._log = get_logger("session")
+        metrics.session_opened(self._role)
+        self._log.info("session opened", session=number, user=identity.user, roles=identity.roles)
+
+    def statement(self, event: StatementEvent) -> None:
+        kinds = _kinds(event.plan)
+        outcome = _outcome(event)
+        self._metrics.statement(kinds[0] if len(kinds) == 1 else OTHER, outcome, event.seconds)
+        if event.sqlstate is not None:
+            self._metrics.refusal(event.sqlstate)
+        if self._audit is not None:
+            self._record(self._audit, event, "+".join(kinds), outcome)
+
+    def _record(self, audit: Audit, event: StatementEvent, kind: str, outcome: str) -> None:
+        sql = event.sql if isinstance(event.sql, str) else bytes(event.sql).decode(errors="replace")
+        audit.record(
+            AuditRecord(
+                session=self._number,
+                user=self._identity.user,
+                roles=self._identity.roles,
+                kind=kind,
+                outcome=outcome,
+                sqlstate=event.sqlstate,
+                digest=audit.digest(sql) if sql else None,
+                masks=0 if event.plan is None else len(event.plan.masks),
+            )
+        )
+
+    def ask(self, outcome: str, seconds: float) -> None:
+        self._log.info("question ended", session=self._number, outcome=outcome, seconds=round(seconds, 3))
+
+    def upstream_error(self, sqlstate: str) -> None:
+        self._metrics.upstream_error(sqlstate)
+
+    def moved(self, received: int, sent: int) -> None:
+        self._metrics.client_bytes(received, sent)
+
+    def crash(self, error: BaseException) -> None:
+        self._metrics.crash()
+        self._log.error("a session failed in the proxy", session=self._number, exc_info=error)
+
+    def closed(self) -> None:
+        self._metrics.session_closed(self._role)
+        self._log.info("session closed", session=self._number)
+
+
+def _kinds(plan: Plan | None) -> list[str]:
+    """The kinds of a text's statements, each once, in order."""
+    found = [] if plan is None else [p.kind.value for p in plan.statements if p.kind is not None]
+    return list(dict.fromkeys(found)) or [OTHER]
+
+
+def _outcome(event: StatementEvent) -> str:
+    if event.sqlstate is not None:
+        return "refused"
+    if event.plan is None:
+        return "bypass"
+    return "rewritten" if event.plan.rewritten else "plain"
