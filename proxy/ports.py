@@ -28,6 +28,8 @@ class VeilPort(Protocol):
 
     def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal: ...
 
+    def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None: ...
+
 
 class Veils(Protocol):
     """Who holds the veil that is in force. `generation` is a new number with every policy and every catalogue."""

@@ -72,6 +72,10 @@ class Relay:
         return f"Relay({self._talk!r}, held={self._held}, ended={self._ended})"
 
     @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
     def identity(self) -> Identity:
         return self._talk.identity
 

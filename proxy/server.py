@@ -29,6 +29,7 @@ from proxy.searchpath import SearchPath, parse_path
 from proxy.session import Services
 from proxy.settings import UpstreamDsn
 from proxy.upstream import Upstream, UpstreamRefusedError, open_upstream
+from proxy.wire.buffer import MAX_FRAME
 from proxy.wire.messages import BackendKeyData, ReadyForQuery, error_response
 from proxy.wire.startup import CancelRequest, StartupMessage
 from proxy.wire.stream import Stream
@@ -40,6 +41,9 @@ GRACE_SECONDS = 30.0
 """How long busy sessions may go on once the proxy shuts down."""
 LAST_SECONDS = 2.0
 """How long connections may take to close after that."""
+
+MASKED_FRAME = 64 * 1024 * 1024
+"""The longest message of a masked session; a bypass session has PostgreSQL's own limit."""
 
 _SHORT_KEY, _LONG_KEY = 4, 32
 _RETRY_SECONDS = 0.1
@@ -93,7 +97,7 @@ class Sessions:
     def find(self, request: CancelRequest) -> Relay | None:
         """The session that the request names with the right secret, compared in constant time."""
         found = self._keys.get(request.process_id)
-        if found is None or not hmac.compare_digest(found.secret, request.secret_key):
+        if found is None or found.relay.ended or not hmac.compare_digest(found.secret, request.secret_key):
             return None
         return found.relay
 
@@ -166,6 +170,8 @@ class Server:
                 session = await self._log_in(stream)
             if session is not None:
                 await self._stay(session)
+            else:
+                await _say_goodbye(stream)
         except TimeoutError:
             self._admission.watch.refused(None, ShutdownError("login timeout"))
         except Exception as error:  # the connection's edge: no error of ours may end the others
@@ -183,22 +189,15 @@ class Server:
             packet = await read_startup(stream)
             if isinstance(packet, CancelRequest):
                 await self._cancel(packet)
-                stream.close()
-                return None
-            if packet is None:
-                return None
-            user = packet.user
-            return await self._open(stream, packet)
+            elif packet is not None:
+                user = packet.user
+                return await self._open(stream, packet)
         except PgveilError as error:
             self._admission.watch.refused(user, error)
             stream.send(_fatal(error))
         except Exception as error:
             self._admission.watch.crash(error)
             stream.send(_fatal(InternalError("the proxy failed; the connection is ended")))
-        stream.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_SECONDS):
-                await stream.wait_closed()
         return None
 
     async def _open(self, stream: Stream, startup: StartupMessage) -> _Opened | None:
@@ -234,6 +233,7 @@ class Server:
             cancel_upstream=upstream.cancel,
             spawn=self._group.create_task,
             call_later=loop.call_later,
+            max_frame=MAX_FRAME if identity.bypass else MASKED_FRAME,
         )
         relay = Relay(Conversation(identity, path), services, links)
         key = self.sessions.make_key(long=entrant.startup.long_cancel_keys)
@@ -338,6 +338,14 @@ def _greeting(identity: Identity, upstream: Upstream, key: BackendKeyData) -> by
             messages.append(shown.encode())
     messages += [s.encode() for s in upstream.parameters if identity.bypass or s.name in REPORTED]
     return b"".join((*messages, key.encode(), ReadyForQuery("I").encode()))
+
+
+async def _say_goodbye(stream: Stream) -> None:
+    """Lets the peer read what was sent last, if it does so soon."""
+    stream.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SECONDS):
+            await stream.wait_closed()
 
 
 def _fatal(error: PgveilError) -> bytes:

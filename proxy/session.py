@@ -151,8 +151,8 @@ class Session:
     def _statement(self, frame: Frame) -> None:
         """A Query or Parse: question, decision, upstream."""
         talk = self._talk
-        if not talk.masked and not _may_ask(frame.raw):
-            self._services.watcher.statement(StatementEvent(frame.raw if len(frame.raw) <= MAX_ASKING else b""))
+        if not talk.masked and not may_ask(text := _text(frame)):
+            self._services.watcher.statement(StatementEvent(text))
             self._pass(frame, Request.QUERY if frame.tag == ord("Q") else Request.PARSE)
             return
         if talk.replies.skipping:
@@ -168,7 +168,7 @@ class Session:
             return
         try:
             sql = message.text()
-            question = find_question(sql) if _may_ask(message.query) else None
+            question = find_question(sql) if may_ask(_text(frame)) else None
         except EncodingError as error:
             self._not_text(message, frame, error)
         except PgveilError as error:
@@ -217,7 +217,7 @@ class Session:
             self._send(order, Statement(order.sql, Plan(order.sql, ()), (), 0, order.position, asked=True))
             return
         path, generation = talk.path.schemas, self._services.veils.generation
-        verdict = self._services.veils.veil.decide(order.sql, talk.identity, path)
+        verdict = self._verdict(order, path)
         if isinstance(verdict, Refusal):
             if verdict.unknown is not None and not order.refreshed:
                 self._line.hold(lambda: self._refresh(order))
@@ -231,6 +231,15 @@ class Session:
         self._services.watcher.statement(StatementEvent(order.sql, verdict, seconds=perf_counter() - started))
         position = _through(verdict, order.position)
         self._send(order, Statement(order.sql, verdict, path, generation, position, asked=bool(order.generated)))
+
+    def _verdict(self, order: Order, path: tuple[str, ...]) -> Plan | Refusal:
+        """A Parse declares types for its parameters too, and reading a value of a type may run code of its own."""
+        veil = self._services.veils.veil
+        if isinstance(order.message, Parse):
+            refusal = veil.decide_parameters(order.message.parameter_types)
+            if refusal is not None:
+                return refusal
+        return veil.decide(order.sql, self._talk.identity, path)
 
     async def _refresh(self, order: Order) -> None:
         await self._services.veils.refresh()
@@ -357,8 +366,12 @@ class Session:
             self._line.later(self._services.ask_seconds, entry)
 
 
-def _may_ask(text: bytes | bytearray) -> bool:
-    return len(text) <= MAX_ASKING and may_ask(bytes(text))
+def _text(frame: Frame) -> bytes:
+    """The SQL of a Query or Parse, without a full decoding; empty where it is too long to hold a question."""
+    if len(frame.raw) > MAX_ASKING:
+        return b""
+    body = frame.body
+    return body[:-1] if frame.tag == ord("Q") else body.partition(b"\0")[2].partition(b"\0")[0]
 
 
 def _placed(refusal: Refusal, position: Position) -> ErrorResponse:

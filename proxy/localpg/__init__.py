@@ -37,7 +37,7 @@ from typing import IO
 from urllib.parse import quote
 
 from proxy.errors import ConfigError, UpstreamUnavailableError
-from proxy.localpg.account import Account, last_lines, prepare_account, run
+from proxy.localpg.account import Account, last_lines, open_way, prepare_account, run
 
 SUPERUSER = "postgres"
 PORT = 5432
@@ -99,6 +99,7 @@ class _Site:
 
     def run(self, program: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run one of the wheel's programs as the server's user; `stdout` has both its streams."""
+        open_way(self.data_dir, self.account)  # somebody may have closed it since the start
         return run([str(self.bin_dir / program), *arguments], cwd=cwd, account=self.account)
 
     def pg_ctl(self, action: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -239,19 +240,22 @@ def _ensure_cluster(site: _Site, version: int, *, durable: bool) -> None:
     """initdb, once. It is made aside and moved in when whole: a killed run leaves nothing half made."""
     if (site.cluster / "PG_VERSION").exists():
         return
-    making = site.data_dir / "making"
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(mode=0o700)
-    site.account.own(making)
     options = [f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C"]
     if version >= _BUILTIN_LOCALE_SINCE:  # it knows the case of every script, and sorts alike everywhere
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     if not durable:
         options.append("--no-sync")
-    result = site.run("initdb", f"--pgdata={making}", *options, cwd=making)
-    if result.returncode != 0:
-        raise UpstreamUnavailableError(f"initdb failed: {last_lines(result.stdout)}")
-    making.rename(site.cluster)
+    making = site.data_dir / "making"
+    # Twice, for root: the way to the directory may be closed in the middle (see `open_way`).
+    for _ in range(2):
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(mode=0o700)
+        site.account.own(making)
+        result = site.run("initdb", f"--pgdata={making}", *options, cwd=making)
+        if result.returncode == 0:
+            making.rename(site.cluster)
+            return
+    raise UpstreamUnavailableError(f"initdb failed: {last_lines(result.stdout)}")
 
 
 def _start_server(site: _Site, *, durable: bool) -> None:

@@ -13,7 +13,7 @@ import pwd
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def prepare_account(data_dir: Path, bin_dir: Path) -> tuple[Account, tuple[Path,
     if cluster.stat().st_uid != account.uid:
         for path in (data_dir, cluster, *cluster.rglob("*")):
             account.own(path)
-    opened = [*_open_way(data_dir, account), *_open_way(bin_dir, account)]
+    opened = (*open_way(data_dir, account), *open_way(bin_dir, account))
     _open_tree(bin_dir.parent)
-    return account, tuple(opened)
+    return account, opened
 
 
 def _system_user() -> pwd.struct_passwd:
@@ -75,12 +75,14 @@ def _system_user() -> pwd.struct_passwd:
         ) from None
 
 
-def _open_way(path: Path, account: Account) -> Iterator[Path]:
-    """Give `o+x` to each directory above `path` that the account may not traverse; yield those."""
-    for directory in path.parents:
-        if not account.may_traverse(directory):
-            directory.chmod(directory.stat().st_mode | _OTHERS_TRAVERSE)
-            yield directory
+def open_way(path: Path, account: Account) -> tuple[Path, ...]:
+    """Give `o+x` to each directory above `path` that the account may not traverse; returns those."""
+    if account.uid is None:
+        return ()
+    closed = [directory for directory in path.parents if not account.may_traverse(directory)]
+    for directory in closed:
+        directory.chmod(directory.stat().st_mode | _OTHERS_TRAVERSE)
+    return tuple(closed)
 
 
 def _open_tree(directory: Path) -> None:
@@ -93,9 +95,7 @@ def _open_tree(directory: Path) -> None:
         path.chmod(mode | (both if mode & _USER_TRAVERSES else _OTHERS_READ))
 
 
-def run(
-    command: Sequence[str], *, cwd: Path, account: Account | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str], *, cwd: Path, account: Account | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program; `stdout` has both its streams. A program that cannot be started counts as failed.
 
     The output goes by a file: a server inherits it, and a pipe would stay open for as long as it runs.

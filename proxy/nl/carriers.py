@@ -33,7 +33,13 @@ _COMMENTS = frozenset({"SQL_COMMENT", "C_COMMENT"})
 _SEMICOLON = "ASCII_59"
 _LITERALS = (["SCONST"], ["USCONST"], ["USCONST", "UESCAPE", "SCONST"])
 
-_MAYBE = re.compile(rb"(?i)(?<![a-z0-9_$])ask(?![a-z0-9_$])")
+_MAYBE = re.compile(
+    rb"""(?i)
+    (?<![a-z0-9_$]) ask (?: [\s\x80-\xff]* : | "? \s* (?: \( | /\* | -- ) )   # ask: or ask(
+    | (?: \A | [;/\n\r] ) \s* ask (?![a-z0-9_$])                            # ASK where a statement may begin
+    """,
+    re.VERBOSE,
+)
 _PREFIX = re.compile(r"(?i)\s*ask\s*:")
 
 
@@ -249,8 +255,8 @@ def _literal(source: str, position: int) -> str:
     """The value of a string literal, as PostgreSQL reads it."""
     try:
         statement: Any = parse(f"SELECT {source}").stmts[0].stmt
-    except SyntaxProblem as problem:
-        raise CarrierError("the question's literal cannot be read", hint=HINT_FORMS, position=position) from problem
+    except SyntaxProblem:
+        raise CarrierError("the question's literal cannot be read", hint=HINT_FORMS, position=position) from None
     return str(statement.select_stmt.target_list[0].res_target.val.a_const.sval.sval)
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.policy import parser
-from proxy.policy.catalog import Name, Relation
+from proxy.policy.catalog import Relation
 from proxy.policy.grouping import Source, complete_groups, range_variables
 from proxy.policy.model import AppliedMask
+from proxy.policy.references import References
 from proxy.policy.refused import Refused, denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.settings_list import may_show
@@ -24,10 +25,6 @@ from proxy.policy.trust import Trust
 
 Node = Any
 Scope = frozenset[str]
-
-Range = tuple[Name | None, bool]
-"""What a name in FROM stands for: a relation with its own column names (None: anything else), and whether the name
-is an alias."""
 
 # Expression and clause nodes without a rule of their own: they are walked through.
 WALKED: Final = frozenset(
@@ -61,9 +58,7 @@ class Rewriter:
         self.touched: set[str] = set()
         self.masks: list[AppliedMask] = []
         self._through_view = False
-        self._replaced: set[Name] = set()
-        self._ranges: dict[str, set[Range]] = {}
-        self._references: list[Node] = []
+        self._references = References(relations, self._trust)
         self._rules: dict[str, Callable[[Node, Scope], None]] = {
             "Node": self._node,
             "SelectStmt": self.select,
@@ -79,7 +74,7 @@ class Rewriter:
             "CaseExpr": self._case,
             "JoinExpr": self._join,
             "TypeName": self._type_name,
-            "ColumnRef": self._column_reference,
+            "ColumnRef": self._misplaced,
             "A_Indirection": self._indirection,
             "ColumnDef": self._column_definition,
         }
@@ -92,10 +87,7 @@ class Rewriter:
 
     def finish(self) -> None:
         """To be called once, after the whole statement: references such as schema.table.column are settled here."""
-        for reference in self._references:
-            self._settle_attribute(reference)
-            if len(reference.fields) > 2:  # noqa: PLR2004 - schema.table.column
-                self._settle_qualified(reference)
+        self.changed |= self._references.settle()
 
     def walk(self, message: Node, scope: Scope = frozenset()) -> None:
         """Any node. Raises Refused (0A000) for a type that no list names."""
@@ -131,7 +123,7 @@ class Rewriter:
         Raises Refused where it does not exist (42P01), lies in a temporary or toast schema, or may not be read.
         """
         if not reference.schemaname and not reference.catalogname and reference.relname in scope:
-            self._ranges.setdefault(_range_name(reference), set()).add((None, True))
+            self._references.name(_range_name(reference))
             return None
         where = reference.location
         if reference.catalogname and reference.catalogname != self.catalog.database:
@@ -149,9 +141,8 @@ class Rewriter:
             # Only one of them is what was judged: the text must not leave the choice to a setting.
             self.changed |= len(self.catalog.schemas_by_relation[found.name]) > 1 and not found.is_system
         renamed = bool(reference.alias.colnames)
-        self._ranges.setdefault(_range_name(reference), set()).add(
-            (None if renamed else found.key, reference.HasField("alias"))
-        )
+        key = None if renamed else found.key
+        self._references.name(_range_name(reference), key, alias=reference.HasField("alias"))
         return found
 
     def _masked_sources(self, statement: Node, scope: Scope) -> list[Source]:
@@ -195,6 +186,9 @@ class Rewriter:
         kind = wrapper.WhichOneof("node")
         if kind == "range_var":
             self._range_variable(wrapper, scope)
+        elif kind == "column_ref":
+            # Settled at the end, when every name in FROM is known: the select list comes before it.
+            self._references.add(wrapper)
         elif kind is not None:
             self.walk(getattr(wrapper, kind), scope)
 
@@ -216,7 +210,7 @@ class Rewriter:
             subselect.alias.CopyFrom(reference.alias)
         else:
             subselect.alias.aliasname = reference.relname
-            self._replaced.add(found.key)
+            self._references.replaced(found.key)
         if not reference.inh and found.kind in "rpf":
             _only(subselect.subquery.select_stmt)
         wrapper.range_subselect.CopyFrom(subselect)
@@ -316,15 +310,9 @@ class Rewriter:
 
     # Column references
 
-    def _column_reference(self, reference: Node, scope: Scope) -> None:
-        """Settled at the end, when every name in FROM is known: the select list comes before it."""
-        del scope
-        if len(reference.fields) > 1:
-            self._references.append(reference)
-
     def _alias(self, alias: Node, scope: Scope) -> None:
         del scope
-        self._ranges.setdefault(alias.aliasname, set()).add((None, True))
+        self._references.name(alias.aliasname)
 
     def _indirection(self, indirection: Node, scope: Scope) -> None:
         """`(x).name` is a field, or a call of the function `name` on x: PostgreSQL decides by what exists.
@@ -337,32 +325,6 @@ class Rewriter:
                 self._trust.attribute(part.string.sval, location_of(indirection.arg), rows_only=False)
             else:
                 self.walk(part, scope)
-
-    def _settle_attribute(self, reference: Node) -> None:
-        """`x.name` is a column where x has one of that name; else it may call the function `name` on the row."""
-        names = [field.string.sval for field in reference.fields]
-        if not names[-1]:
-            return
-        ranges = self._ranges.get(names[-2], set())
-        relations = [self.catalog.relations.get(key) if key else None for key, _ in ranges]
-        if not relations or not all(r is not None and r.column(names[-1]) for r in relations):
-            self._trust.attribute(names[-1], reference.location, rows_only=True)
-
-    def _settle_qualified(self, reference: Node) -> None:
-        """schema.table.column cannot name a subquery: the schema goes, where that leaves no doubt."""
-        names = [field.string.sval for field in reference.fields]
-        schema, table = names[-3], names[-2]
-        if (schema, table) not in self._replaced:
-            return
-        if self._ranges.get(table, set()) != {((schema, table), False)}:
-            raise unsupported(
-                f"{schema}.{table} is ambiguous here once it is masked",
-                hint="give the table an alias and use that",
-                location=reference.location,
-            )
-        for _ in range(len(names) - 2):
-            del reference.fields[0]
-        self.changed = True
 
     def _children(self, message: Node, scope: Scope) -> None:
         for field, value in message.ListFields():

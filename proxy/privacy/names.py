@@ -12,51 +12,24 @@ know every name: one that is in no list, in lower case and without a cue is left
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import regex
 
 from proxy.privacy import cues, gazetteer
 from proxy.privacy.spans import CUE, NAMES, Span
+from proxy.privacy.tokens import Word, cut, is_shouted
 from proxy.privacy.words import is_common, is_place, is_stop
 
 MAX_WORDS = 4
 """Words in one name, initials apart."""
 
-_WORD = regex.compile(r"(?<![\p{N}_@/\\#])\p{L}[\p{L}\p{M}]*(?:['\-]\p{L}[\p{L}\p{M}]*)*(?![\p{N}_@])")
-_POSSESSIVE = regex.compile(r"(?<=.)'(?:s|S)$")
-_HONOURED = regex.compile(r"-(?:ji|bhai|ben|saheb|sahab|san)$", regex.IGNORECASE)
 _JOIN = regex.compile(r"[ ]{1,3}|\.[ ]?|-|[ ]?[\"'(][ ]?")
 _SENTENCE_END = regex.compile(r"[.?!:;\n]")
 _QUOTED = regex.compile(
     r"(?P<cue>=|\b(?:is|was|equals?|named|called|by|of|for|like|name|to)\b|\b\p{L}+)[ ]*[:=]?[ ]*"
     r"(?:'(?P<a>[^'\n]{2,80})'|\"(?P<b>[^\"\n]{2,80})\")"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word: `gap` is what stands between it and the word before."""
-
-    text: str
-    start: int
-    end: int
-    gap: str
-    possessive: bool
-    honoured: bool
-
-    @property
-    def lower(self) -> str:
-        return self.text.lower()
-
-    @property
-    def is_initial(self) -> bool:
-        return len(self.text) == 1 and self.text.isupper()
-
-    @property
-    def has_case(self) -> bool:
-        return self.text[0].isupper() or self.text[0].islower()
 
 
 class NameFinder:
@@ -75,23 +48,6 @@ class NameFinder:
         return any(not is_stop(w) and not is_common(w) and w not in known and not is_place(w) for w in words)
 
 
-def cut(text: str) -> list[Word]:
-    """The words of a folded text; possessive and honorific endings are cut off and noted."""
-    words: list[Word] = []
-    for match in _WORD.finditer(text):
-        body = match.group()
-        possessive = _POSSESSIVE.search(body)
-        body = body[: possessive.start()] if possessive else body
-        honoured = _HONOURED.search(body)
-        body = body[: honoured.start()] if honoured else body
-        plural = text[match.end() : match.end() + 1] == "'" and body.endswith("s") and match.start() > 0
-        gap = text[words[-1].end : match.start()] if words else text[: match.start()]
-        end = match.start() + len(body)
-        quoted = gap.endswith(("'", '"'))
-        words.append(Word(body, match.start(), end, gap, bool(possessive) or (plural and not quoted), bool(honoured)))
-    return words
-
-
 class _Reading:
     """One text while it is read."""
 
@@ -100,7 +56,7 @@ class _Reading:
         self.known = known
         self.names = names
         self.words = cut(text)
-        self.capitals_speak = not _is_shouted(self.words)
+        self.capitals_speak = not is_shouted(self.words)
 
     def spans(self) -> Iterator[Span]:
         yield from self._announced()
@@ -396,15 +352,3 @@ class _Reading:
 def _is_link(gap: str) -> bool:
     """Whether what stands between a cue and a name is only a sign: "name = X", "patient: X", "Dr. X"."""
     return len(gap) <= 4 and not any(c.isalnum() for c in gap) and not set(gap) & set("?!;\n")  # noqa: PLR2004
-
-
-def _is_shouted(words: list[Word]) -> bool:
-    """Whether capitals say nothing: all of the text is in capitals, or ordinary words are capitalised too."""
-    cased = [word for word in words if word.has_case and len(word.text) > 1]
-    if len(cased) < 3:  # noqa: PLR2004
-        return False
-    if all(word.text.isupper() for word in cased):
-        return True
-    capitalised = [word for word in cased[1:] if word.text[0].isupper()]
-    ordinary = [word for word in capitalised if is_common(word.lower)]
-    return len(capitalised) == len(cased) - 1 and len(ordinary) >= 2  # noqa: PLR2004

@@ -63,9 +63,7 @@ class QuestionMasker:
         known = schema_words(schema_names)
         exact = await self._look_up(text, known, private_columns)
         found = await self._detector.detect(text, schema_names)
-        spans = settle(text, [*exact, *found])
-        vault = Vault()
-        return MaskedQuestion(vault.mask(text, spans, known), vault)
+        return await asyncio.to_thread(_masked, text, [*exact, *found], known)
 
     async def _look_up(self, text: str, known: frozenset[str], columns: Sequence[AnyColumn]) -> list[Span]:
         try:
@@ -78,6 +76,11 @@ class QuestionMasker:
                 "the question could not be compared with the private values of the database",
                 hint="Nothing was sent to a model. Try again, or write the SQL yourself.",
             ) from None
+
+
+def _masked(text: str, spans: Sequence[Span], known: frozenset[str]) -> MaskedQuestion:
+    vault = Vault()
+    return MaskedQuestion(vault.mask(text, settle(text, spans), known), vault)
 
 
 def settle(text: str, spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -15,6 +15,7 @@ It does not know: values inside json, xml and binary columns, dates, amounts, nu
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _QUOTED = regex.compile(
     r"'([^'\n]{2,200})'|\"([^\"\n]{2,200})\"|\u201c([^\u201d\n]{2,200})\u201d|\u2018([^\u2019\n]{2,200})\u2019"
 )
 _ONE_WORD = regex.compile(r"[\p{L}\p{M}\p{Cf}]+(?:['\u2019-][\p{L}\p{M}\p{Cf}]+){0,2}")
+_CAMEL = regex.compile(r"(?<=\p{Ll})(?=\p{Lu})")
 _INVISIBLE = regex.compile(r"\p{Cf}")
 
 
@@ -117,6 +119,8 @@ def candidates(question: str, schema: frozenset[str] = frozenset()) -> Candidate
 def _spellings(value: str) -> Iterator[str]:
     """What the server's lower() may make of a stored value that equals `value`."""
     single = " ".join(value.split())
+    if _CAMEL.search(single):
+        yield _CAMEL.sub(" ", single).lower()
     lower = unicodedata.normalize("NFC", single).lower()
     yield lower
     if not lower.isascii():
@@ -179,6 +183,8 @@ def _may_be_part(question: str, candidate: Candidate) -> bool:
         return False
     if not is_common(lower):
         return True
+    if word.lower() == word.upper():  # a script without capitals: only question words are vetoed
+        return not is_stop(lower)
     return word[0].isupper() and not word.isupper() and not _starts_sentence(question, candidate)
 
 
@@ -204,7 +210,7 @@ def _forms(text: str) -> Iterator[str]:
 
 async def find_values(question: str, schema: frozenset[str], columns: Sequence[AnyColumn], fetch: Fetch) -> list[Span]:
     """Spans of the question that are values, or words of names, in `columns`. Whatever `fetch` raises, this raises."""
-    found = candidates(question, schema)
+    found = await asyncio.to_thread(candidates, question, schema)  # a long question takes hundreds of milliseconds
     if not columns or not found.forms:
         return []
     numbers = [form for form in found.forms if form.isdigit() and len(form) >= MIN_NUMBER_DIGITS]

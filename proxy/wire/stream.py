@@ -46,7 +46,7 @@ class Stream(asyncio.Protocol):
         self._unread = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
-        self._over = False
+        self._closing = self._over = False
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def __repr__(self) -> str:
@@ -59,6 +59,8 @@ class Stream(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
 
     def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
         if self._receiver is not None:
             self._receiver.received(data)
             return
@@ -129,7 +131,7 @@ class Stream(asyncio.Protocol):
         return self._over
 
     def send(self, data: bytes) -> None:
-        if self._transport is not None and not self._over:
+        if self._transport is not None and not self._over and not self._closing:
             self._transport.write(data)
 
     def pause_reading(self) -> None:
@@ -143,8 +145,18 @@ class Stream(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Sends what waits, then closes."""
-        if self._transport is not None and not self._over:
+        """Sends what waits, then nothing more; the connection ends when the peer has closed too, or with `abort`.
+
+        What the peer still sends is read and thrown away: a socket that is closed with unread bytes resets the
+        connection, and the peer would lose our last words.
+        """
+        if self._transport is None or self._over or self._closing:
+            return
+        self._closing = True
+        self.resume_reading()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
             self._transport.close()
 
     def abort(self) -> None:

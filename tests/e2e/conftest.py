@@ -17,13 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 import yaml
 
 from proxy import localpg
+
+if TYPE_CHECKING:
+    from asking_desk import Desk
 
 # Tests that run alone find the scripted model too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "nl"))
@@ -147,6 +150,17 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             return stack.enter_context(serving(configuration, tmp_path_factory.mktemp("pgveil")))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def desk(
+    postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
+    """The office database behind a proxy whose model is scripted, and behind one with the translator."""
+    from asking_desk import open_desk
+
+    with open_desk(postgres, serve, tmp_path_factory.mktemp("desk")) as found:
+        yield found
 
 
 def create_database(postgres: localpg.LocalPostgres, name: str, *scripts: str, template: str = "template1") -> str:

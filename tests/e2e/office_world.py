@@ -15,6 +15,13 @@ from proxy import localpg
 
 SECRET = "zq8x"
 SECRET_DIGITS = "734002"
+ROW = "rowmark"
+"""Part of values that are not protected, and that no model is ever shown."""
+PRIVATE = (
+    *("meera", "krishnan", "rohan", "deshpande", "farah", "neill", "सुनीता", "पाटील", "mail.test"),
+    *("98450", "12345", "99210", "54321", "2671", "97300", "44871", "10093", "55012", "77120", "1984", "1975-11"),
+)
+"""Parts of the patients' values, in lower case, that stand nowhere else."""
 EMPLOYEES = 12
 PHOTO = b"\x00\xffzq8x"
 
@@ -32,6 +39,16 @@ CREATE TABLE shop.orders (
 CREATE VIEW hr.directory AS SELECT id, name, ssn, email FROM hr.emp;
 CREATE TABLE shop.diary (id int GENERATED ALWAYS AS IDENTITY, line text, amount numeric);
 CREATE TABLE shop.many (id int, code text, email text);
+CREATE SCHEMA clinic;
+CREATE SEQUENCE clinic.counter;
+CREATE TABLE clinic.patients (
+    id int PRIMARY KEY, name text NOT NULL, mail text, phone text, record_code text, born date, city text NOT NULL,
+    remark text);
+CREATE TABLE clinic.visits (
+    id int PRIMARY KEY, patient_id int NOT NULL REFERENCES clinic.patients, day date NOT NULL, fee numeric(8, 2));
+CREATE TABLE clinic.letters (id int PRIMARY KEY, patient_id int REFERENCES clinic.patients, body text);
+COMMENT ON TABLE clinic.patients IS 'Who comes here';
+COMMENT ON COLUMN clinic.patients.phone IS 'Such as +91 98450 12345; ask meera.krishnan@mail.test if unsure';
 COMMENT ON TABLE hr.emp IS 'The people who work here';
 COMMENT ON COLUMN hr.emp.hired IS 'First day at work';
 """
@@ -48,6 +65,13 @@ INSERT INTO shop.orders
            (enum_range(NULL::shop.state))[1 + i % 3], ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid,
            i % 2 = 0
     FROM generate_series(1, 40) AS i;
+INSERT INTO clinic.patients VALUES
+    (1, 'Meera Krishnan', 'meera.krishnan@mail.test', '+91 98450 12345', 'QX-44871-Z', '1984-07-09', 'Pune', '{ROW}'),
+    (2, 'Rohan Deshpande', 'rohan.d@mail.test', '+91 99210 54321', 'QX-10093-K', '1990-02-01', 'Nashik', '{ROW}'),
+    (3, 'Farah O''Neill_100%', 'farah@mail.test', '+1 415 555 2671', 'QX-55012-B', '1975-11-30', 'Pune', '{ROW}'),
+    (4, 'सुनीता पाटील', 'sunita@mail.test', '+91 97300 11111', 'QX-77120-M', '2001-05-05', 'Satara', '{ROW}');
+INSERT INTO clinic.visits SELECT i, 1 + i % 4, date '2024-06-01' + i, i * 100 FROM generate_series(1, 20) AS i;
+INSERT INTO clinic.letters SELECT i, i, 'dear reader {ROW}' FROM generate_series(1, 4) AS i;
 INSERT INTO shop.many
     SELECT i, 'code ' || i, '{SECRET}' || i || '@corp.test' FROM generate_series(1, 200000) AS i;
 ANALYZE;
@@ -74,18 +98,20 @@ roles:
   analyst: {users: [analyst, "bi_*"]}
 defaults: {tables: deny}
 tables:
-  - {allow: ["hr.*", shop.orders, shop.many], roles: [analyst]}
-  - {allow: [shop.diary], roles: [dba]}
+  - {allow: ["hr.*", shop.orders, shop.many, clinic.patients, clinic.visits], roles: [analyst]}
+  - {allow: [shop.diary, clinic.letters], roles: [dba]}
 columns:
   - {columns: ["*.*.email"], tag: email}
   - {columns: [hr.emp.salary, hr.emp.photo], tag: private}
-  - {columns: [hr.emp.name], tag: person}
+  - {columns: [hr.emp.name, clinic.patients.name, clinic.patients.mail], tag: person}
+  - {columns: [clinic.patients.phone, clinic.patients.record_code, clinic.patients.born], tag: hidden}
 masks:
   - {columns: [hr.emp.ssn], mask: partial, with: {show_last: 2}, except: [dba]}
   - {columns: [hr.emp.hired], mask: year, except: [dba]}
   - {columns: [hr.emp.meta], mask: constant, with: {value: "{}"}, except: [dba]}
   - {tag: email, mask: email, except: [dba]}
   - {tag: private, mask: "null", except: [dba]}
+  - {tag: hidden, mask: "null", except: [dba]}
 """
 
 

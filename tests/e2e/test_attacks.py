@@ -5,6 +5,7 @@ Two databases differ in protected values only; a third has the hand-written mask
 
 from __future__ import annotations
 
+import struct
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -179,3 +180,19 @@ def everything_printed(world: World) -> Iterator[bytes]:
 def test_no_secret_in_logs_audit_or_metrics(everything_printed: bytes) -> None:
     assert b"pgveil_" in everything_printed
     assert [s for s in SECRETS if s in everything_printed] == []
+
+
+def test_a_parameter_may_not_be_of_a_type_that_runs_code(world: World, postgres: localpg.LocalPostgres) -> None:
+    """A domain's CHECK calls a function that compares the parameter with every salary."""
+    with psycopg.connect(postgres.dsn_for("attack_a")) as direct:
+        rows = direct.execute("SELECT oid, typarray FROM pg_type WHERE typname = 'checked'").fetchall()
+    with world.analyst() as client:
+        for oid in rows[0]:
+            assert parse_with_type(client, oid).error.get("C") == "42501"
+        assert not parse_with_type(client, 23).error
+
+
+def parse_with_type(client: RawClient, oid: int) -> Reply:
+    client.send(b"P", b"\0SELECT $1\0" + struct.pack("!hi", 1, oid))
+    client.send(b"S", b"")
+    return client.reply()

@@ -117,14 +117,16 @@ STATEMENTS = [
     Statement("catalogue", "SELECT typname FROM pg_type WHERE oid IN (16, 23, 25) ORDER BY 1"),
     Statement("integer parameter", "SELECT name, ssn FROM hr.emp WHERE id = $1::int", (7,)),
     Statement("text parameter", "SELECT id, email FROM hr.emp WHERE name = $1::text", ("person 5",)),
-    Statement("text with quotes", "SELECT $1::text AS back", ("it's a \"test\" \\ %",)),
+    Statement("text with quotes", "SELECT $1::text AS back", ('it\'s a "test" \\ %',)),
     Statement("two parameters", "SELECT id FROM hr.emp WHERE dept = $1::text AND id > $2::int ORDER BY id", ("eng", 4)),
     Statement("masked column = parameter", "SELECT id FROM hr.emp WHERE ssn = $1::text", ("zq8x-0003",)),
     Statement("numeric parameter", "SELECT id FROM shop.orders WHERE total > $1::numeric", (Decimal("399.9"),)),
     Statement("date parameter", "SELECT id, hired FROM hr.emp WHERE hired < $1::date", (date(2021, 1, 1),)),
     Statement("time parameter", "SELECT id, placed FROM shop.orders WHERE placed < $1::timestamptz", (PLACED,)),
     Statement("boolean parameter", "SELECT count(*) FROM shop.orders WHERE express = $1::boolean", (True,)),
-    Statement("uuid parameter", "SELECT id FROM shop.orders WHERE ref = $1::uuid", (uuid.UUID(int=0x4000 << 64 | 1 << 127),)),
+    Statement(
+        "uuid parameter", "SELECT id FROM shop.orders WHERE ref = $1::uuid", (uuid.UUID(int=0x4000 << 64 | 1 << 127),)
+    ),
     Statement("syntax error", "SELEC 1"),
     Statement("unknown table", "SELECT * FROM hr.nothing"),
     Statement("unknown column", "SELECT nothing FROM hr.emp"),
@@ -276,7 +278,9 @@ def test_psql_copies_out_and_in(office: Office, tmp_path: Any) -> None:
     assert len(written.splitlines()) == EMPLOYEES + 1
     assert secrets_in(written) == []
     (tmp_path / "diary.csv").write_text("first,1\nsecond,2\n")
-    into = dba.script(f"\\copy shop.diary (line, amount) FROM '{tmp_path}/diary.csv' CSV\nSELECT line FROM shop.diary;\n")
+    into = dba.script(
+        f"\\copy shop.diary (line, amount) FROM '{tmp_path}/diary.csv' CSV\nSELECT line FROM shop.diary;\n"
+    )
     assert into.stderr == ""
     assert "second" in into.stdout
     refused = analyst.script(f"\\copy shop.diary (line, amount) FROM '{tmp_path}/diary.csv' CSV\n")
@@ -423,9 +427,7 @@ def test_executemany(office: Office) -> None:
         cursor = connection.cursor()
         cursor.executemany("INSERT INTO shop.diary (line, amount) VALUES (%s, %s)", [(f"l{i}", i) for i in range(500)])
         assert cursor.rowcount == 500
-        cursor.executemany(
-            "INSERT INTO shop.diary (line) VALUES (%s) RETURNING line", [("a",), ("b",)], returning=True
-        )
+        cursor.executemany("INSERT INTO shop.diary (line) VALUES (%s) RETURNING line", [("a",), ("b",)], returning=True)
         returned = [cursor.fetchone()]
         while cursor.nextset():
             returned.append(cursor.fetchone())
@@ -522,7 +524,9 @@ def test_the_bypass_role_listens_and_notifies(office: Office) -> None:
     with office.connect("dba") as listener, office.connect("dba") as sender:
         listener.execute("LISTEN tests")
         sender.execute("SELECT pg_notify('tests', 'hello')")
-        assert [(n.channel, n.payload) for n in listener.notifies(timeout=PATIENCE, stop_after=1)] == [("tests", "hello")]
+        assert [(n.channel, n.payload) for n in listener.notifies(timeout=PATIENCE, stop_after=1)] == [
+            ("tests", "hello")
+        ]
 
 
 def test_composed_sql_and_row_factories(office: Office) -> None:
@@ -661,7 +665,9 @@ async def test_asyncpg_enums_arrays_and_records(masked_asyncpg: Any) -> None:
     rows = await masked_asyncpg.fetch("SELECT state, array_agg(id ORDER BY id) FROM shop.orders GROUP BY 1 ORDER BY 1")
     assert [row[0] for row in rows] == ["open", "paid", "sent"]
     assert await masked_asyncpg.fetchval("SELECT (1, ssn) FROM hr.emp WHERE id = 2") == (1, "****-**02")
-    assert await masked_asyncpg.fetchval("SELECT count(*) FROM shop.orders WHERE state = ANY($1)", ["open", "sent"]) == 27
+    assert (
+        await masked_asyncpg.fetchval("SELECT count(*) FROM shop.orders WHERE state = ANY($1)", ["open", "sent"]) == 27
+    )
     await masked_asyncpg.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=str, format="text")
     assert await masked_asyncpg.fetchval("SELECT meta FROM hr.emp WHERE id = 1") == "{}"
 
@@ -754,7 +760,9 @@ def test_psycopg2_writes_as_the_bypass_role(office: Office) -> None:
             psycopg2.extras.execute_values(
                 cursor, "INSERT INTO shop.diary (line, amount) VALUES %s", [(f"l{i}", i) for i in range(250)]
             )
-            psycopg2.extras.execute_batch(cursor, "UPDATE shop.diary SET amount = 0 WHERE line = %s", [("l1",), ("l2",)])
+            psycopg2.extras.execute_batch(
+                cursor, "UPDATE shop.diary SET amount = 0 WHERE line = %s", [("l1",), ("l2",)]
+            )
             cursor.copy_expert("COPY shop.diary (line, amount) FROM STDIN", io.StringIO("copied\t5\n"))
             cursor.execute("SELECT count(*), sum(amount) FROM shop.diary")
             assert cursor.fetchone() == (251, Decimal(sum(range(250)) - 3 + 5))

@@ -142,11 +142,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+DEMO = ("-m", "proxy", "demo")
+
+
 @contextmanager
-def demo_running(home: Path, *flags: str) -> Iterator[subprocess.Popen[str]]:
-    """`pgveil demo` on free ports, in `home`; killed at the end if it still runs."""
+def demo_running(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A demo on free ports, in `home`; killed at the end if it still runs. `arguments` are Python's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "proxy", "demo", *flags],
+        [sys.executable, *arguments],
         cwd=home,
         env=os.environ | LISTEN_ANYWHERE,
         stdout=subprocess.PIPE,
@@ -179,7 +182,7 @@ def is_stopped(home: Path) -> bool:
 @pytest.fixture(scope="module")
 def tour(home: Path) -> str:
     """What `pgveil demo --tour-only` printed."""
-    with demo_running(home, "--tour-only") as process:
+    with demo_running(home, *DEMO, "--tour-only") as process:
         printed = read_until(process, "\0 never")
         assert process.wait() == 0, printed
     return printed
@@ -222,20 +225,30 @@ def test_the_tour_ends_with_how_to_connect_and_stops_everything(tour: str, home:
     assert is_stopped(home)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
-def test_the_demo_stays_up_until_it_is_told_to_end(home: Path, number: signal.Signals, status: int) -> None:
-    with demo_running(home) as process:
+WITHOUT_THE_TOUR = "from proxy.demo import tour; tour._take_tour = lambda *_: None; exit(tour.run_demo())"
+
+
+def test_the_demo_stays_up_until_ctrl_c(home: Path) -> None:
+    with demo_running(home, "-c", WITHOUT_THE_TOUR) as process:
         printed = read_until(process, "until you press Ctrl-C")
         found = re.search(r"psql -h (\S+) -p (\d+) -U analyst demo", printed)
         assert found, printed
         address = (found[1], int(found[2]))
         with psycopg.connect(host=address[0], port=address[1], user="analyst", dbname="demo") as connection:
             assert connection.execute("SELECT name FROM customers WHERE id = 1").fetchone() == ("P**** ******",)
-        process.send_signal(number)
-        assert process.wait() == status
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
     assert is_stopped(home)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address).close()
+
+
+def test_a_demo_that_is_terminated_in_the_middle_stops_everything(home: Path) -> None:
+    with demo_running(home, *DEMO) as process:
+        read_until(process, "1. One query")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+    assert is_stopped(home)
 
 
 def test_a_demo_that_cannot_listen_says_so(home: Path) -> None:

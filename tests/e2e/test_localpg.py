@@ -118,6 +118,16 @@ def test_a_process_number_that_somebody_else_has_now_is_no_server(tmp_path: Path
         sleeper.wait()
 
 
+def test_it_stops_though_its_directories_were_closed_again(tmp_path: Path, start: Start) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = start(closed / "pg")
+    closed.chmod(0o700)
+    assert ask(server, "SELECT 1") == 1
+    server.stop()
+    assert not runs(server)
+
+
 def test_a_half_made_cluster_is_made_again(tmp_path: Path, start: Start) -> None:
     half = tmp_path / "pg" / "making"
     half.mkdir(parents=True)

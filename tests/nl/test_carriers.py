@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import CarrierError
-from proxy.nl.carriers import find_question, may_ask
+from proxy.nl.carriers import Edit, find_question, may_ask
+from proxy.policy.parser import parse
 
 G = "SELECT 42"
 
@@ -283,7 +288,33 @@ def test_a_question_is_in_no_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELECT task FROM basket", "SELECT mask()", "select $ask$x$ask$", "ask_me", "SELECT 1"]
+    "sql", ["SELECT task FROM basket", "SELECT mask()", "select $ask$x$ask$", "ask_me", "SELECT bid, ask FROM quotes"]
 )
 def test_most_sql_is_not_even_scanned(sql: str) -> None:
     assert not may_ask(sql.encode())
+
+
+PIECES = st.sampled_from(
+    [
+        *("ASK ", " ask('q')", "SELECT ", "* FROM ", " AS t", "ask", '"ask"', "/* ask: q */", "-- ask: q\n"),
+        *("'q'", "$$q$$", "U&'\\0061'", "E'\\'", "'", "$1", "1", "/* x */", "-- x\n", "/*", "*/"),
+        *(";", ", ", "(", ")", "\n", "é", "{"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=10).map("".join))
+def test_any_text_is_sql_a_question_or_refused_and_what_is_around_a_question_stays(sql: str) -> None:
+    try:
+        found = find_question(sql)
+    except CarrierError:
+        return
+    if found is None:
+        return
+    generated = [f"SELECT {i}" for i in range(len(found.texts))]
+    kept = [sql[a.end : b.start] for a, b in pairwise([Edit(0, 0), *found.edits, Edit(len(sql), len(sql))])]
+    replaced = found.replace(*generated)
+    for piece in kept:
+        assert piece in replaced
+    parse(replaced)
+    assert find_question(replaced) is None or "ask" in "".join(kept).lower()

@@ -7,11 +7,10 @@ import contextlib
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
-from nl_world import DBA, ListMasker, Planner, PostgresError, context, mask
+from nl_desk import GOOD, PERSON, QUESTION, RAW, Desk, make_desk
+from nl_world import DBA, ListMasker, PostgresError, context
 from scripted_model import Reply, ScriptedModel
 
 from proxy.errors import (
@@ -26,71 +25,7 @@ from proxy.errors import (
 )
 from proxy.nl.carriers import find_question
 from proxy.nl.graph import Asker, AskServices
-from proxy.nl.ports import Answer, AskContext
-from proxy.nl.providers.openai import OpenAIProvider
-from proxy.settings import AskSettings, OpenAISettings
-
-PRIVATE = {"Asha Rao": "PERSON", "asha@rao.example": "EMAIL"}
-QUESTION = "How many orders did Asha Rao place?"
-PERSON = mask(QUESTION, PRIVATE).text.split()[4]
-GOOD = f"SELECT count(*) FROM shop.orders o JOIN shop.customers c ON c.id = o.customer_id WHERE c.name = '{PERSON}'"
-RAW = 'column "zzraw" does not exist: Asha Rao, 42000'
-
-
-@dataclass
-class Desk:
-    """An asker with all that it talks to."""
-
-    asker: Asker
-    model: ScriptedModel
-    planner: Planner
-    provider: OpenAIProvider
-    outcomes: list[tuple[str, int]] = field(default_factory=list)
-    handed_over: list[Answer] = field(default_factory=list)
-
-    async def ask(self, *replies: str | Reply, question: str = QUESTION, ctx: AskContext | None = None) -> Answer:
-        self.model.say(*replies)
-        try:
-            return await self.asker.resolve(question, ctx or context())
-        finally:
-            await self.provider.close()
-
-    def assert_nothing_private_was_sent(self) -> None:
-        sent = self.model.everything()
-        for secret in ("Asha", "Rao", "rao.example", "42000", "zzraw", "98765", "asha@"):
-            assert secret not in sent
-
-
-def make_desk(model: ScriptedModel, *, timeout_s: float = 5, max_repairs: int = 2) -> Desk:
-    planner = Planner()
-    settings = AskSettings(
-        provider="openai",
-        openai=OpenAISettings(base_url=model.base_url, model="m", timeout_s=timeout_s, api_key_env="NO_SUCH_KEY"),
-        max_repairs=max_repairs,
-        max_rows=500,
-        max_cost=1000,
-    )
-    provider = OpenAIProvider(settings.openai)
-    outcomes: list[tuple[str, int]] = []
-    handed_over: list[Answer] = []
-
-    async def run(answer: Answer, _: AskContext) -> None:
-        handed_over.append(answer)
-
-    services = AskServices(
-        provider,
-        ListMasker(PRIVATE),
-        planner.cost,
-        observe=lambda outcome, _, repairs: outcomes.append((outcome, repairs)),
-        run=run,
-    )
-    return Desk(Asker(services, settings), model, planner, provider, outcomes, handed_over)
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    with ScriptedModel("") as model:
-        yield make_desk(model)
+from proxy.settings import AskSettings
 
 
 async def test_a_good_answer_runs_at_once(desk: Desk) -> None:
@@ -410,7 +345,7 @@ TRACED = """
 import asyncio, os, sys
 sys.path.insert(0, os.path.join(os.getcwd(), "tests", "nl"))
 from scripted_model import ScriptedModel
-from test_graph import GOOD, QUESTION, make_desk
+from nl_desk import GOOD, make_desk
 from nl_world import context
 
 assert "langgraph" not in sys.modules and "openai" not in sys.modules and "sqlglot" not in sys.modules

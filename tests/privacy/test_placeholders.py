@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +149,11 @@ def test_no_placeholder_contains_another_and_each_leads_back(pairs: list[tuple[s
         assert secret is not None
         assert secret.type == kind
         assert secret.value.casefold().split() == value.casefold().split()
+
+
+def test_every_type_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text("utf-8")
+    assert [kind for kind in sorted(TYPES) if f"`{kind}`" not in page] == []
 
 
 def test_no_type_ends_with_another() -> None:

@@ -50,6 +50,8 @@ async def found(question: str, column: PrivateColumn, *stored: str) -> list[tupl
     [
         ("salary of asha rao", NAME, "Asha Rao", ("asha rao", EXACT)),
         ("salary of ASHA  RAO?", NAME, "Asha Rao", ("ASHA  RAO", EXACT)),
+        ("orders of AshaRao", NAME, "Asha Rao", ("AshaRao", EXACT)),
+        ("log of asha_rao2024", NAME, "Asha Rao", ("asha_rao", EXACT)),
         ("Rao's salary", NAME, "Asha Rao", ("Rao", PART)),
         ("orders by D'Souza", NAME, "Maria D'Souza", ("D'Souza", PART)),
         ("आशा रावचे वेतन", NAME, "आशा राव", ("आशा रावचे", EXACT)),
@@ -61,6 +63,7 @@ async def found(question: str, column: PrivateColumn, *stored: str) -> list[tupl
         ("orders of Rose", FIRST, "Rose", ("Rose", EXACT)),
         ("salary of Will Smith", NAME, "Will Smith", ("Will Smith", EXACT)),
         ("Ze\u0301phyr's orders", NAME, "Z\u00e9phyr", ("Ze\u0301phyr", EXACT)),
+        ("विकास का फोन", NAME, "विकास शर्मा", ("विकास", PART)),
         ("orders of as\u200bha", NAME, "Asha", ("as\u200bha", EXACT)),
     ],
 )

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from proxy.wire.messages import (
     BackendMessage,
     ErrorResponse,
     FrontendMessage,
+    Message,
     Parse,
     Query,
     decode_backend,
@@ -43,9 +44,7 @@ SELECT = PlannedStatement(StatementKind.SELECT)
 
 def error(sqlstate: str, message: str = "words", severity: str = "ERROR", **fields: str) -> ErrorResponse:
     """What a server sends; more fields by their one-letter codes."""
-    return ErrorResponse(
-        (("S", severity), ("V", severity), ("C", sqlstate), ("M", message), *sorted(fields.items()))
-    )
+    return ErrorResponse((("S", severity), ("V", severity), ("C", sqlstate), ("M", message), *sorted(fields.items())))
 
 
 def poison_query() -> Query:
@@ -120,6 +119,9 @@ class FakeVeils:
         self.asked.append((sql, search_path))
         return self.verdicts.get(sql, plan(sql))
 
+    def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None:
+        return Refusal("42501", "no such parameter") if 666 in types else None
+
     async def refresh(self) -> None:
         self.refreshes += 1
         await asyncio.sleep(0)
@@ -185,12 +187,12 @@ class Scripted:
     def __init__(
         self,
         identity: Identity = ANALYST,
-        verdicts: dict[str, Verdict] | None = None,
-        answers: dict[str, str | PgveilError] | None = None,
+        verdicts: Mapping[str, Verdict] | None = None,
+        answers: Mapping[str, str | PgveilError] | None = None,
         path: tuple[str, ...] = ("public",),
     ) -> None:
-        self.veils = FakeVeils(verdicts or {})
-        self.asker = FakeAsker(answers or {})
+        self.veils = FakeVeils(dict(verdicts or {}))
+        self.asker = FakeAsker(dict(answers or {}))
         self.watcher = FakeWatcher()
         self.client_pipe, self.server_pipe = FakePipe(), FakePipe()
         self.cancels = 0
@@ -205,11 +207,11 @@ class Scripted:
         )
         self.relay = Relay(self.talk, Services(self.veils, self.asker, self.watcher), links)
 
-    def client(self, *messages: FrontendMessage) -> None:
+    def client(self, *messages: Message) -> None:
         """The client sends these, in one chunk."""
         self.relay.client.received(b"".join(m.encode() for m in messages))
 
-    def server(self, *messages: BackendMessage) -> None:
+    def server(self, *messages: Message) -> None:
         self.relay.upstream.received(b"".join(m.encode() for m in messages))
 
     def at_client(self) -> list[BackendMessage]:
@@ -218,7 +220,7 @@ class Scripted:
     def at_server(self) -> list[FrontendMessage]:
         return [decode_frontend(frame) for frame in self.server_pipe.take()]
 
-    def exchange(self, sent: FrontendMessage, *replies: BackendMessage) -> list[BackendMessage]:
+    def exchange(self, sent: Message, *replies: Message) -> list[BackendMessage]:
         """The client sends, the server replies; what the client gets. Nothing is left at either end."""
         self.client(sent)
         self.server(*replies)
@@ -243,5 +245,3 @@ async def settle() -> None:
     """Lets every task run until it waits for something that is not there yet."""
     for _ in range(10):
         await asyncio.sleep(0)
-
-

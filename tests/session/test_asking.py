@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+from scripted import (
+    ANALYST,
+    DBA,
+    POISONED,
+    Scripted,
+    error,
+    plan,
+    poison_parse,
+    poison_query,
+    settle,
+)
 
 from proxy.errors import NotUnderstoodError
 from proxy.policy.model import Identity, Plan, Refusal
@@ -25,17 +37,6 @@ from proxy.wire.messages import (
     ReadyForQuery,
     Sync,
 )
-from tests.session.scripted import (
-    ANALYST,
-    DBA,
-    POISONED,
-    Scripted,
-    error,
-    plan,
-    poison_parse,
-    poison_query,
-    settle,
-)
 
 WRITTEN = "SELECT count(*) FROM t"
 ASK = Query(b"SELECT * FROM ask('how many?')")
@@ -43,7 +44,9 @@ IDLE = ReadyForQuery("I")
 
 
 def asking(identity: Identity = ANALYST, **verdicts: Plan | Refusal) -> Scripted:
-    return Scripted(identity, verdicts, {"how many?": WRITTEN, "bad?": NotUnderstoodError("no", detail="bad", hint="?")})
+    return Scripted(
+        identity, verdicts, {"how many?": WRITTEN, "bad?": NotUnderstoodError("no", detail="bad", hint="?")}
+    )
 
 
 def sent_sql(message: object) -> str:
@@ -111,6 +114,18 @@ async def test_a_question_is_sql_at_parse_with_the_parameters_it_came_with() -> 
     assert rest == [Bind("", "q"), Execute(""), Sync()]
     talk.server(ParseComplete(), BindComplete(), CommandComplete("SELECT 1"), IDLE)
     assert isinstance(talk.at_client()[0], NoticeResponse)
+
+
+@pytest.mark.parametrize("kind", [Query, lambda sql: Parse("", sql)])
+async def test_a_question_of_any_length_is_found_in_a_bypass_session(kind: Callable[[bytes], Query | Parse]) -> None:
+    """The message's length stands right before its text, and may look like part of a word."""
+    talk = Scripted(DBA)
+    for length in range(1, 300):
+        question = "x" * length
+        talk.asker.answers[question] = WRITTEN
+        talk.client(kind(f"ASK '{question}'".encode()))
+        await settle()
+        assert sent_sql(talk.at_server()[0]) == WRITTEN
 
 
 async def test_the_notice_waits_for_its_turn_in_a_pipeline() -> None:
@@ -203,11 +218,12 @@ class TestWhileTheAgentWorks:
     async def test_a_client_that_goes_on_sending_is_paused(self) -> None:
         talk = self.held()
         await settle()
-        assert not talk.client_pipe.paused
+        paused = [talk.client_pipe.paused]
         talk.client(CopyData(b"x" * HELD_BYTES))
-        assert talk.client_pipe.paused
+        paused.append(talk.client_pipe.paused)
         await self.go_on(talk)
-        assert not talk.client_pipe.paused
+        paused.append(talk.client_pipe.paused)
+        assert paused == [False, True, False]
 
     async def test_a_cancel_request_ends_the_work_and_not_the_session(self) -> None:
         talk = self.held()

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
+from scripted import (
+    DBA,
+    POISONED,
+    SELECT,
+    Scripted,
+    error,
+    plan,
+    poison_parse,
+    poison_query,
+)
 
 from proxy.policy import parser
 from proxy.policy.model import Effect, Plan, Refusal
@@ -37,16 +49,6 @@ from proxy.wire.messages import (
     Sync,
     Terminate,
 )
-from tests.session.scripted import (
-    DBA,
-    POISONED,
-    SELECT,
-    Scripted,
-    error,
-    plan,
-    poison_parse,
-    poison_query,
-)
 
 REFUSED = Refusal("42501", "no", hint="ask nicely", position=8)
 NO = {"SELECT secret": REFUSED}
@@ -55,7 +57,7 @@ BLOCK = ReadyForQuery("T")
 BROKEN = ReadyForQuery("E")
 
 
-def codes(messages: list[object]) -> list[str | None]:
+def codes(messages: Sequence[object]) -> list[str | None]:
     """SQLSTATEs of the errors among messages, and the other messages' names."""
     return [m.sqlstate if isinstance(m, ErrorResponse) else type(m).__name__ for m in messages]
 
@@ -397,7 +399,9 @@ class TestAnyTime:
 
     def test_notifications_and_settings_of_extensions_are_kept_from_a_masked_role(self) -> None:
         talk = Scripted()
-        talk.server(NotificationResponse(1, "c", "v"), ParameterStatus("ext.x", "v"), ParameterStatus("TimeZone", "UTC"))
+        talk.server(
+            NotificationResponse(1, "c", "v"), ParameterStatus("ext.x", "v"), ParameterStatus("TimeZone", "UTC")
+        )
         assert talk.at_client() == [ParameterStatus("TimeZone", "UTC")]
 
     @pytest.mark.parametrize(("name", "value"), [("client_encoding", "LATIN1"), ("standard_conforming_strings", "off")])
@@ -423,7 +427,13 @@ class TestCopy:
     def test_out_passes_through(self) -> None:
         talk = Scripted()
         talk.client(Query(b"COPY t TO STDOUT"))
-        reply = [CopyOutResponse(0, ()), CopyData(b"1\n"), CopyDone(), CommandComplete("COPY 1"), IDLE]
+        reply = [
+            CopyOutResponse(0, ()),
+            CopyData(b"1\n"),
+            CopyDone(),
+            CommandComplete("COPY 1"),
+            IDLE,
+        ]
         talk.server(*reply)
         assert talk.at_client() == reply
 
@@ -447,7 +457,15 @@ class TestCopy:
 class TestBypass:
     def test_messages_pass_undecided(self) -> None:
         talk = Scripted(DBA)
-        sent = [Query(b"DROP \xff"), FunctionCall(1), Parse("a", b"x"), Bind("", "a"), Execute(""), Sync(), Terminate()]
+        sent = [
+            Query(b"DROP \xff"),
+            FunctionCall(1),
+            Parse("a", b"x"),
+            Bind("", "a"),
+            Execute(""),
+            Sync(),
+            Terminate(),
+        ]
         talk.client(*sent)
         assert talk.at_server() == sent
         assert talk.veils.asked == []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
+from scripted import DBA, Scripted, error, settle
 
 from proxy.wire.messages import (
     Bind,
@@ -18,13 +21,17 @@ from proxy.wire.messages import (
     Sync,
     Terminate,
 )
-from tests.session.scripted import DBA, Scripted, error, settle
 
 IDLE = ReadyForQuery("I")
-RESULT = [RowDescription(()), *[DataRow((b"value", None))] * 50, CommandComplete("SELECT 50"), IDLE]
+RESULT = [
+    RowDescription(()),
+    *[DataRow((b"value", None))] * 50,
+    CommandComplete("SELECT 50"),
+    IDLE,
+]
 
 
-def states(messages: list[object]) -> list[str]:
+def states(messages: Sequence[object]) -> list[str]:
     return [m.sqlstate for m in messages if isinstance(m, ErrorResponse)]
 
 

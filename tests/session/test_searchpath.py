@@ -76,12 +76,12 @@ CASES: list[tuple[str, list[Effect | str], tuple[str, ...]]] = [
         [BEGIN, put("a"), savepoint("savepoint"), "E", savepoint("rollback_to"), "T", COMMIT, "I"],
         ("a",),
     ),
-    ("begin inside a transaction changes nothing", [BEGIN, savepoint("savepoint"), put("b"), BEGIN, ROLLBACK, "I"], START),
+    ("begin in a transaction changes nothing", [BEGIN, savepoint("savepoint"), put("b"), BEGIN, ROLLBACK, "I"], START),
     ("reset is a set", [put("a"), "I", BEGIN, RESET, ROLLBACK, "I"], ("a",)),
     ("reset", [put("a"), "I", RESET, "I"], START),
     ("reset all", [put("a"), "I", Effect("reset_all"), "I"], START),
     ("discard all", [put("a"), "I", Effect("discard_all"), "I"], START),
-    ("others do not move it", [put("a"), Effect("prepare", "p"), Effect("execute", "p"), Effect("deallocate"), "I"], ("a",)),
+    ("others do not move it", [put("a"), Effect("prepare", "p"), Effect("execute", "p"), "I"], ("a",)),
     ("commit and chain ends it too", [BEGIN, put("a", local=True), COMMIT, "T"], START),
 ]  # fmt: skip
 

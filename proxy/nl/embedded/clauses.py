@@ -32,6 +32,7 @@ from proxy.nl.embedded.syntax import (
     Condition,
     During,
     Entity,
+    Event,
     Field,
     Flag,
     Holds,
@@ -50,6 +51,7 @@ Place = Literal["own", "parent"]
 """Where a noun phrase stands. Introduced by of, by, for or from (`parent`), it leaves bare periods to the outer one."""
 
 PRICE = ("price", "cost")
+PAY = ("salary", "wage")
 
 
 class Clauses(Reader, ABC):
@@ -64,6 +66,9 @@ class Clauses(Reader, ABC):
     def linked(self, at: int, place: Place = "own") -> list[Reading[NounPhrase]]:
         """Noun phrases that name a table: what rows can be linked to."""
         if place == "own" and self.is_word(self.determiner(at), "all", "every", "each", "both"):
+            self.note(
+                f'"{self.word(self.determiner(at))}" of the linked rows is not understood.', 'Say "with orders", "without orders" or "with more than 5 orders".'
+            )
             return []
         return [found for found in self.noun_phrase(at, place) if isinstance(found[0].head, Entity)]
 
@@ -100,6 +105,16 @@ class Clauses(Reader, ABC):
         yield from self.placed(at)
         yield from self.parent(at)
         yield from self.verbed(at)
+        yield from self._unlike(at)
+
+    def _unlike(self, at: int) -> Iterator[Reading[Condition]]:
+        """orders not shipped."""
+        if self.is_word(at, "not"):
+            for values, end in self.value_list(at + 1, "or"):
+                if all(not v.number for v in values):
+                    yield Holds(values, negated=True), end
+            for found, end in self.plain_field(at + 1):
+                yield Flag(found, value=False), end
 
     # What is said of a column
 
@@ -265,7 +280,7 @@ class Clauses(Reader, ABC):
         if self.is_word(at, *VERBAL):
             yield from self._being(at + 1)
         yield from self._doing(at)
-        if self.is_word(at, "cost", "costs"):
+        if self.is_word(at, "cost", "costs", "earn", "earns"):
             for single, end in self.compared(at):
                 yield (single,), end
         for op, end in self.column_condition(at):
@@ -297,8 +312,17 @@ class Clauses(Reader, ABC):
         ):
             negated = negated or self.word(here) in NEGATIONS
             here += 1
+        if here > at and self.is_word(here - 1, "have", "has", "had"):
+            for of, end in self.linked(self.skip(here, "any", "a", "an")) if negated else ():
+                yield (Related(of, negated=True),), end
         for done, end in self._linked_verb(here, negated=negated):
             yield (done,), end
+        if self.is_participle(here) and not negated:
+            for values, end in self.value_list(here + 1, "or"):
+                if all(not v.number for v in values):
+                    yield (Holds(values, verb=self.word(here)),), end
+        if negated and self.is_participle(here):
+            yield (Event(self.word(here), negated=True),), here + 1
         if self.is_word(here, "live", "lives", "living", "reside", "resides", "work", "works", "based", "located", "come"):
             for single, end in self.placed(here + 1):
                 if isinstance(single, Holds) and not negated:
@@ -352,7 +376,7 @@ class Clauses(Reader, ABC):
     @rule
     def during(self, at: int) -> Iterator[Reading[Condition]]:
         found = self.period(at)
-        if found is not None:
+        if found is not None and self.kind(at) is not Kind.NUMBER:
             yield During(found[0]), found[1]
 
     @rule
@@ -373,6 +397,8 @@ class Clauses(Reader, ABC):
         for (words, op), end in self.phrase(at, COMPARATIVES):
             for number, after in self.number(end):
                 yield Compare(Field(self.text(at, end), (), measures=words), op, (number,)), after
+        if self.is_word(at, "earning", "earn", "earns", "paid"):
+            yield from self._comparison(Field(self.word(at), (), measures=PAY), at + 1, negated=False)
         if self.is_word(at, *COSTING):
             here = self.skip(at + 1, "at")
             yield from self._comparison(Field(self.word(at), (), measures=PRICE), here, negated=False)
@@ -395,3 +421,6 @@ class Clauses(Reader, ABC):
                 if isinstance(found, Related):
                     verb = self.word(at)
                     yield Related(found.of, None if verb in NEUTRAL_VERBS else verb, parent=True), end
+            for values, end in self.value_list(self.determiner(at + 2), "or", "and"):
+                if all(not v.number for v in values):
+                    yield Holds(values, verb=self.word(at)), end

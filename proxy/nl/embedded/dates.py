@@ -58,7 +58,7 @@ class DateReader:
             return self._bounded(at + 2, names[word], inclusive=False)
         if word in {"since", "after", "before", "until", "till", "through", "starting"}:
             return self._bounded(at + (2 if two == ("starting", "from") else 1), word, inclusive=False)
-        if word in {"in", "on", "during", "within", "for", "over", "of", "at"}:
+        if word in {"in", "on", "during", "within", "for", "of"} or two == ("over", "the"):
             return self.bare(self._skip(at + 1))
         return self.bare(at)
 

@@ -32,6 +32,7 @@ from proxy.nl.embedded.syntax import (
     Condition,
     During,
     Entity,
+    Event,
     Field,
     Flag,
     Holds,
@@ -46,6 +47,7 @@ from proxy.nl.embedded.syntax import (
 from proxy.nl.embedded.values import ColumnKey
 from proxy.nl.embedded.words import NEUTRAL_VERBS, stem
 from proxy.nl.schema import ColumnView, Family
+from proxy.policy.catalog import Name
 
 NOT_UNDERSTOOD = "the question is not understood"
 Fits = Callable[[ColumnView], bool]
@@ -91,6 +93,8 @@ class Filters:
                 return self.related(condition, scope)
             case Totals():
                 return self._totals(condition, scope)
+            case Event():
+                return (self._happened(condition, scope),)
             case AnyOf():
                 return self._any_of(condition, scope)
             case _:
@@ -184,10 +188,26 @@ class Filters:
 
     def _holds(self, condition: Holds, scope: Scope) -> tuple[Test, ...]:
         col = self.linker.usable(self._holder(condition, scope))
+        self._check_verb(condition, col, scope)
         literals = tuple(lit for value in condition.values for lit in self.literals(value, col))
         if len(literals) == 1:
             return (Cmp(col, "<>" if condition.negated else "=", literals[0]),)
         return (OneOf(col, literals, condition.negated),)
+
+    def _check_verb(self, condition: Holds, col: Col, scope: Scope) -> None:
+        """The verb before a value says only that it is linked, or shares its stem with what the value is of."""
+        verb = condition.verb
+        if verb is None or verb in NEUTRAL_VERBS:
+            return
+        names = self.linker.lexicon.names
+        tables = {scope.table, col.table, *(s.target for s in col.path), *(s.source for s in col.path)}
+        words = {w for t in tables for w in names[t].words} | set(names[col.table].columns[col.column])
+        if stem(verb) not in {stem(w) for w in words}:
+            raise NoFit(
+                NOT_UNDERSTOOD,
+                detail=f'"{verb}" does not say how {scope.table[1]} and {col.table[1]}.{col.column} are linked.',
+                hint="Name the column, as in: where COLUMN is '...'.",
+            )
 
     def _holder(self, condition: Holds, scope: Scope) -> Col:
         first = condition.values[0]
@@ -238,6 +258,26 @@ class Filters:
     def _event(self, condition: During, scope: Scope) -> Test:
         """`customers who ordered in 2024`: rows of the one linked table that shares the verb's stem."""
         verb = condition.verb or ""
+        if not condition.active:
+            raise self._no_date(verb, scope)
+        table, path = self._event_table(verb, scope)
+        period = condition.period
+        date = self.linker.usable(self.linker.own_date(Scope(table, table)))
+        return Exists(scope.base, path, (Within(date, period.start, period.end),))
+
+    def _happened(self, condition: Event, scope: Scope) -> Test:
+        _, path = self._event_table(condition.verb, scope)
+        return Exists(scope.base, path, (), condition.negated)
+
+    def _no_date(self, verb: str, scope: Scope) -> NoFit:
+        return NoFit(
+            NOT_UNDERSTOOD,
+            detail=f'"{verb}" names no date of {scope.table[1]}.',
+            hint=self.linker.columns_hint(scope.table),
+        )
+
+    def _event_table(self, verb: str, scope: Scope) -> tuple[Name, Path]:
+        """The one table linked to the noun's that the verb makes a row of."""
         tables = [
             (table.key, path)
             for table in self.linker.schema.tables
@@ -245,19 +285,11 @@ class Filters:
             for path in self.linker.graph.paths(scope.table, table.key)
             if path and not is_forward(path)
         ]
-        if not tables or not condition.active:
-            raise NoFit(
-                NOT_UNDERSTOOD,
-                detail=f'"{verb}" names no date of {scope.table[1]}.',
-                hint=self.linker.columns_hint(scope.table),
-            )
+        if not tables:
+            raise self._no_date(verb, scope)
         if len(tables) > 1:
             raise ambiguous(verb, [t[1] for t, _ in tables])
-        (table, path) = tables[0]
-        inner = Scope(table, table)
-        period = condition.period
-        date = self.linker.usable(self.linker.own_date(inner))
-        return Exists(scope.base, path, (Within(date, period.start, period.end),))
+        return tables[0]
 
     # Other rows
 

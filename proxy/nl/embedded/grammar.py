@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from proxy.nl.embedded.nouns import Nouns
 from proxy.nl.embedded.phrases import (
     ADVERBS,
+    AGGREGATES,
     ASKING,
     BUCKETS,
     DIRECTIONS,
@@ -45,7 +46,7 @@ from proxy.nl.embedded.syntax import (
     Related,
 )
 from proxy.nl.embedded.tokens import Kind
-from proxy.nl.embedded.words import NEUTRAL_VERBS
+from proxy.nl.embedded.words import HAPPENED, NEUTRAL_VERBS
 
 AUXILIARIES = frozenset({"do", "does", "did", "has", "have", "had"})
 
@@ -220,7 +221,7 @@ class Grammar(Nouns):
             ", with their", "together with their", "with their respective", "showing their", "along with the",
         )  # fmt: skip
         if here is not None:
-            yield from self.items(here)
+            yield from self._returned(here)
 
     def _counted_rows(self, found: NounPhrase, at: int) -> Iterator[Reading[Ask]]:
         """orders per city: their number."""
@@ -238,6 +239,11 @@ class Grammar(Nouns):
             yield from self._more_items(fields, end)
         for measure, end in self.measure(at):
             yield from self._more_items((measure,), end)
+        for func, end in self.phrase(self.determiner(at), AGGREGATES):
+            if self.is_word(end, "and"):
+                for measure, after in self.measure(end + 1):
+                    if measure.field is not None:
+                        yield from self._more_items((replace(measure, func=func), measure), after)
 
     def _more_items(self, found: tuple[Item, ...], end: int) -> Iterator[Reading[tuple[Item, ...]]]:
         joined = self.joined(end)
@@ -253,11 +259,12 @@ class Grammar(Nouns):
             groups = (*ask.groups, *tail.groups)
             items = tail.items or ask.items
             returned = bool(tail.items)
+            basis = ask.items if returned else ask.basis
             if tail.items and ask.items and not tail.groups and not any(isinstance(i, Measure) for i in tail.items):
                 items = (*tail.items, *(i for i in ask.items if isinstance(i, Measure)))
             yield replace(
                 ask, items=items, groups=groups, conditions=conditions, order=order,
-                distinct=ask.distinct or tail.distinct, returned=returned,
+                distinct=ask.distinct or tail.distinct, returned=returned, basis=basis,
             ), end  # fmt: skip
 
     @rule
@@ -279,11 +286,20 @@ class Grammar(Nouns):
         """per city, by month and category, for each doctor."""
         start = self.skip(at, ",")
         start = self.skip(start, "and") if start > at else start
+        if self.is_participle(start) or self.word(start) in HAPPENED:
+            yield from self._verbed_group(start)
         for phrase, here in self.phrase(start, GROUPING):
             for found, end in self._group_list(here):
                 if phrase == "by" and self._is_agent(found[-1], here):
                     continue
                 yield found, end
+
+    def _verbed_group(self, at: int) -> Iterator[Reading[tuple[Group, ...]]]:
+        """joined each year, placed per month."""
+        verb = None if self.word(at) in HAPPENED else self.word(at)
+        for _, here in self.phrase(at + 1, GROUPING):
+            for unit, end in self.phrase(here, BUCKETS):
+                yield (Bucket(unit, verb=verb),), end
 
     def _is_agent(self, group: Group, at: int) -> bool:
         """`by customers from India` says whose rows, not how to group them."""

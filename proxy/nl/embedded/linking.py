@@ -347,8 +347,9 @@ class Linker:
             born = [c for c in self._date_columns(scope.table) if {"birth", "dob"} & set(names.columns[c])]
             if len(born) == 1:
                 return self.col(scope, (), scope.table, born[0]), not descending
-            if descending and not any("age" in w for w in names.columns.values()):
-                return self.own_date(scope), False
+            own = [c for c in self._date_columns(scope.table) if not self._date_subject(scope.table, c)]
+            if descending and len(own) == 1 and not any("age" in w for w in names.columns.values()):
+                return self.col(scope, (), scope.table, own[0]), False
             return self.measured_column(scope, "oldest or youngest", ("age",)), descending
         return self.measured_column(scope, " or ".join(words), words), descending
 

@@ -92,7 +92,7 @@ class Nouns(Clauses):
         for flag, end in self.plain_field(at):
             yield Flag(flag), end
         found = self.dates.bare(at)
-        if found is not None:
+        if found is not None and self.kind(at) is not Kind.NUMBER:
             yield During(found[0]), self.skip(found[1], "'s")
 
     # Ranks
@@ -116,7 +116,7 @@ class Nouns(Clauses):
             return isinstance(head, tuple)
         if rank.adjective:
             return rank.count > 1 or (isinstance(head, Entity) and not head.plural)
-        return rank.count > 0 and not rank.descending and isinstance(head, Entity)
+        return not rank.named and isinstance(head, Entity)
 
     def _rank_words(self, at: int) -> Iterator[Reading[Rank | None]]:
         """What stands before the noun: top 5, 5 cheapest, latest 10, the most expensive."""
@@ -127,7 +127,10 @@ class Nouns(Clauses):
             for (words, descending), end in self.phrase(after, SUPERLATIVES):
                 if not self.is_word(at, "bottom"):
                     yield Rank(count, descending, adjective=words), end
-            yield Rank(count, descending=self.is_word(at, "top")), after
+            if top or not self._is_year(here):
+                yield Rank(count, descending=self.is_word(at, "top"), named=top), after
+            else:
+                self.note(f"{count} before a noun may be a year or how many.", "Say: in 2024, or: top 5 ... by ...")
         if not top:
             for (words, descending), end in self.phrase(at, SUPERLATIVES):
                 for count, after in self._count(end):
@@ -137,7 +140,7 @@ class Nouns(Clauses):
 
     def _commonest(self, at: int) -> Iterator[Reading[Rank | None]]:
         """top 3 most common, the most frequent: values by how many rows have them."""
-        here = self.skip(at, "top")
+        here = self.skip(self.determiner(at), "top")
         counts = list(self._count(here)) or [(1, here)]
         for count, start in counts:
             end = self.past(start, "most common", "most frequent", "most popular")
@@ -156,15 +159,16 @@ class Nouns(Clauses):
         one = isinstance(found.head, Entity) and not found.head.plural
         for by, descending, end in self._rank_tail(at):
             count = rank.count if rank else 1 if one or isinstance(found.head, tuple) else 0
-            if count == 0 or (descending is None and (rank is None or not self._directed(rank))):
+            if count == 0 or (descending is None and (rank is None or not rank.named)):
+                if count == 0:
+                    self.note("It is not clear how many are asked for.", "Say how many, as in: the 5 products with the highest price.")
                 continue
             order = descending if descending is not None else bool(rank and rank.descending)
             for more, last in self.modifiers(end):
                 yield NounPhrase(found.head, (*found.conditions, *more), Rank(count, order, by)), last
 
-    @staticmethod
-    def _directed(rank: Rank) -> bool:
-        return rank.descending
+    def _is_year(self, at: int) -> bool:
+        return self.tokens[at].raw == self.tokens[at].text and 1900 <= int(self.tokens[at].text) < 2200  # noqa: PLR2004
 
     def _rank_tail(self, at: int) -> Iterator[tuple[tuple[Measure | Field, ...], bool | None, int]]:
         """(what by, descending or None where it is not said, index after)."""

@@ -16,9 +16,9 @@ from proxy.nl.embedded.dates import DateReader, Found
 from proxy.nl.embedded.names import MAX_NAME_WORDS, Lexicon
 from proxy.nl.embedded.phrases import DETERMINERS, LIST_JOINS, NAME_TAILS, POSSESSIVES
 from proxy.nl.embedded.syntax import Entity, Field, Value
-from proxy.nl.embedded.tokens import Kind, Token
+from proxy.nl.embedded.tokens import Kind, Token, is_function_word
 from proxy.nl.embedded.values import MAX_WORDS, ColumnKey, Values
-from proxy.nl.embedded.words import FUNCTION_WORDS, IRREGULAR_PARTICIPLES, NEUTRAL_VERBS, singulars
+from proxy.nl.embedded.words import IRREGULAR_PARTICIPLES, NEUTRAL_VERBS, singulars
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +59,7 @@ class Reader:
         self.hints = hints
         self.dates = DateReader(tokens, today)
         self.far = 0
+        self.notes: list[tuple[str, str]] = []
         self._memo: dict[tuple[str, tuple[object, ...]], list[Reading[object]]] = {}
         self._spent = 0
 
@@ -81,6 +82,10 @@ class Reader:
             for _, end in found:
                 self.far = max(self.far, end)
         return self._memo[key]  # type: ignore[return-value]
+
+    def note(self, detail: str, hint: str) -> None:
+        """Why a reading that nearly fits is not taken; said where no other one fits."""
+        self.notes.append((detail, hint))
 
     # Words
 
@@ -164,7 +169,8 @@ class Reader:
         for owner, after in self.entity(at):
             here = self.skip(after, "'s")
             for found, end in self.plain_field(here) if here > at else ():
-                if self.determiner(here) == here:
+                verbal = here == after and end == here + 1 and self.is_participle(here)
+                if self.determiner(here) == here and not verbal:
                     yield Field(self.text(start, end), found.targets, owner), end
         if self.word(at) in {"id", "ids", "identifier"} and not whole:
             yield Field(self.word(at), (), None, key=True), at + 1
@@ -253,7 +259,7 @@ class Reader:
             if any(t.kind not in {Kind.WORD, Kind.NUMBER} for t in span):
                 continue
             hits = self.values.of(self.text(at, end))
-            if hits and span[0].text not in FUNCTION_WORDS and span[-1].text not in FUNCTION_WORDS:
+            if hits and not is_function_word(span[0]) and not is_function_word(span[-1]):
                 yield Value(self.text(at, end), hits), end
 
     def value_list(self, at: int, *joins: str) -> Iterator[Reading[tuple[Value, ...]]]:

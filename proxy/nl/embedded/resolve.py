@@ -53,9 +53,13 @@ class Resolver:
 
     def resolve(self, ask: Ask) -> Query:
         """The query that the reading asks for. Raises NoFit where it makes no sense in this schema."""
-        ask = _with_group_counts(ask)
         measures = _measures(ask)
         rank = ask.subject.rank if ask.subject else None
+        if ask.subject is not None and isinstance(ask.subject.head, tuple) and not measures:
+            about = [c for c in ask.subject.conditions if isinstance(c, Totals) or (isinstance(c, Related) and c.op)]
+            measures = [c.measure if isinstance(c, Totals) else Measure("count", of=NounPhrase(c.of.head)) for c in about]
+            if measures:
+                return self._aggregated(replace(ask, items=ask.subject.head), measures)
         if measures or ask.groups:
             return self._aggregated(ask, measures)
         if ask.subject is not None and isinstance(ask.subject.head, Entity):
@@ -189,6 +193,7 @@ class Resolver:
     def _aggregated(self, ask: Ask, measures: list[Measure]) -> Query:
         groups = self._group_words(ask)
         plain = (*(ask.subject.conditions if ask.subject else ()), *ask.conditions)
+        plain += tuple(c for m in measures if m.of is not None and isinstance(m.of.head, tuple) for c in m.of.conditions)
         context = self._context(plain, groups)
         roots = [self._measure_table(m, context) for m in measures if m.func != "count" or m.of or m.field]
         if not roots and ask.subject is not None and isinstance(ask.subject.head, Entity):
@@ -326,7 +331,10 @@ class Resolver:
     def _group_key(self, group: Group, scope: Scope) -> GroupKey:
         match group:
             case Bucket(unit=unit, field=None):
-                trunc = Trunc(unit, self.linker.usable(self.linker.own_date(scope)))
+                named = self.linker.dates_of_verb(scope, group.verb) if group.verb else self.linker.own_date(scope)
+                if named is None:
+                    raise NoFit(NOT_UNDERSTOOD, detail=f'"{group.verb}" names no date of {scope.table[1]}.')
+                trunc = Trunc(unit, self.linker.usable(named))
                 return GroupKey((trunc,), (trunc,))
             case Bucket(unit=unit, field=Field() as field):
                 col = self.linker.usable(self.linker.field(field, scope, lambda c: c.family in DATES))
@@ -360,6 +368,9 @@ class Resolver:
         shown = tuple(e for k in keys for e in k.shown)
         items = ask.items
         named = [i for i in items if not isinstance(i, Measure)]
+        if ask.extra:
+            extra = [e for i in ask.extra for e in self._aggregate_output(i, keys, aggs, scope)]
+            return tuple(dict.fromkeys((*shown, *extra)))
         if not items:
             return tuple(dict.fromkeys((*shown, *aggs.values())))
         if named:
@@ -370,8 +381,6 @@ class Resolver:
                     hint='Say what to group by, as in: "for each city".',
                 )
             outputs = [e for i in items for e in self._aggregate_output(i, keys, aggs, scope)]
-            if any(isinstance(i, Bucket) for i in named) or _shows_groups(outputs, keys):
-                return tuple(dict.fromkeys(outputs))
             return tuple(dict.fromkeys(outputs))
         totals = tuple(aggs[i] for i in items if isinstance(i, Measure))
         return tuple(dict.fromkeys((*shown, *totals)))
@@ -555,18 +564,11 @@ _AGGREGABLE = {
 
 def _measures(ask: Ask) -> list[Measure]:
     rank = ask.subject.rank if ask.subject else None
-    found = [i for i in (*ask.items, *ask.extra) if isinstance(i, Measure)]
+    found = [i for i in (*ask.items, *ask.extra, *ask.basis) if isinstance(i, Measure)]
     found += [b for b in (rank.by if rank else ()) if isinstance(b, Measure)]
     found += [Measure("count")] if rank and rank.common else []
     found += [o.by for o in ask.order if isinstance(o.by, Measure)]
     return list(dict.fromkeys(found))
-
-
-def _with_group_counts(ask: Ask) -> Ask:
-    """A ranked column with a single ask for more: its extra items join the others."""
-    if not ask.extra or not any(isinstance(i, Measure) for i in ask.extra):
-        return ask
-    return replace(ask, items=ask.extra, extra=())
 
 
 def _columns(expr: Expr) -> tuple[Col, ...]:
@@ -577,7 +579,3 @@ def _columns(expr: Expr) -> tuple[Col, ...]:
             return (expr.col,)
         case Agg():
             return expr.arg
-
-
-def _shows_groups(outputs: list[Expr], keys: list[GroupKey]) -> bool:
-    return any(e in outputs for k in keys for e in k.shown)

@@ -63,10 +63,11 @@ class Measure:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Calendar units of a date column; the table's own date where `field` is None."""
+    """Calendar units of a date column; the one that `verb` names, or the table's own date, where `field` is None."""
 
     unit: str
     field: Field | None = None
+    verb: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Holds:
-    """A value without a column's name: the column is the one that holds it. `owner`: `customer 'X'`."""
+    """A value without a column's name: the column is the one that holds it. `owner`: `customer 'X'`.
+
+    `verb`: what leads to it (`paid by 'card'`).
+    """
 
     values: tuple[Value, ...]
     negated: bool = False
     owner: Entity | None = None
+    verb: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,14 @@ class Related:
 
 
 @dataclass(frozen=True)
+class Event:
+    """`have never been ordered`: rows of the linked table that shares the verb's stem."""
+
+    verb: str
+    negated: bool = False
+
+
+@dataclass(frozen=True)
 class Totals:
     """`with a total amount over 1000`."""
 
@@ -161,14 +174,14 @@ class AnyOf:
     conditions: tuple[Condition, ...]
 
 
-Condition = Union[Compare, Between, Like, Missing, Flag, Holds, During, Related, Totals, AnyOf]  # noqa: UP007
+Condition = Union[Compare, Between, Like, Missing, Flag, Holds, During, Related, Event, Totals, AnyOf]  # noqa: UP007
 
 
 @dataclass(frozen=True)
 class Rank:
     """The first `count` by every one of `by`, or by the column that `adjective`'s words name (`expensive`: price, cost).
 
-    `common`: values by how many rows have them.
+    `common`: values by how many rows have them. `named`: the direction is said (`top`, `bottom`).
     """
 
     count: int
@@ -176,6 +189,7 @@ class Rank:
     by: tuple[Measure | Field, ...] = ()
     adjective: tuple[str, ...] = ()
     common: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,7 +218,8 @@ class Ask:
     """A whole question. `items`: what to show (empty: the subject's own columns); `extra`: besides those.
 
     `joins`: the extra ones were named by a bare `with`, so they must add what the rows do not have.
-    `returned`: the items come from a second sentence, and are about the rows that the first one chose.
+    `returned`: the items come from a second sentence, and are about the rows that the first one chose; `basis` is what
+    the first one asked for then, whose conditions hold.
     """
 
     subject: NounPhrase | None
@@ -215,4 +230,5 @@ class Ask:
     order: tuple[Order, ...] = ()
     joins: bool = False
     returned: bool = False
+    basis: tuple[Item, ...] = ()
     distinct: bool = False

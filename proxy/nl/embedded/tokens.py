@@ -11,7 +11,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.nl.embedded.words import NUMBER_WORDS, is_word_char, split_identifier
+from proxy.nl.embedded.words import FUNCTION_WORDS, NUMBER_WORDS, is_word_char, split_identifier
 
 
 class Kind(StrEnum):
@@ -41,6 +41,11 @@ class Token:
     def glued(self) -> bool:
         """Written as an identifier: with an underscore, or in camel case."""
         return len(self.parts) > 1
+
+
+def is_function_word(token: Token) -> bool:
+    """A word of grammar, not a value; `US` and `IT` in capitals may be values."""
+    return token.text in FUNCTION_WORDS and not (token.raw.isupper() and len(token.raw) > 1)
 
 
 _ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?![\w-])|\d{4}/\d{1,2}/\d{1,2}(?![\w/])")

@@ -76,6 +76,9 @@ def to_sql(
             first = first or error
         if count >= MAX_READINGS:
             break
+    if grammar.notes:
+        detail, hint = grammar.notes[0]
+        raise NotUnderstoodError("the question is not understood", detail=detail, hint=hint)
     if first is not None:
         raise NotUnderstoodError(first.message, detail=first.detail, hint=first.hint or f"Understood are: {FORMS}.")
     raise _unread(tokens, grammar.far, lexicon, grammar.values)

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.nl.embedded.tokens import Kind, Token
-from proxy.nl.embedded.words import FUNCTION_WORDS
+from proxy.nl.embedded.tokens import Kind, Token, is_function_word
 from proxy.nl.schema import SchemaView
 
 MAX_WORDS = 5
@@ -51,7 +50,7 @@ def candidates(question: str, tokens: tuple[Token, ...]) -> list[str]:
 def _may_be_value(question: str, span: tuple[Token, ...]) -> bool:
     if any(t.kind not in {Kind.WORD, Kind.NUMBER} for t in span) or all(t.kind is Kind.NUMBER for t in span):
         return False
-    if span[0].text in FUNCTION_WORDS or span[-1].text in FUNCTION_WORDS:
+    if is_function_word(span[0]) or is_function_word(span[-1]):
         return False
     return len(question[span[0].start : span[-1].end]) > 1
 

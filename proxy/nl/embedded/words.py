@@ -185,7 +185,8 @@ update updated url user value vendor version visit volume warehouse website week
 
 NEUTRAL_VERBS = _set("""made make makes placed place places have has had created create creates done did do does booked bought buy buys
     purchased purchase purchases submitted issued issue received receive receives got written given taken owned own
-    owns used use uses attended""")
+    owns used use uses attended prescribed requested performed conducted offered reported filed posted scheduled published
+    wrote authored taught hosted""")
 """Between two tables these say only that they are linked; which link must then be beyond doubt."""
 
 IRREGULAR_PARTICIPLES = frozenset({"sold", "sent", "paid", "written", "held", "lent", "spent", "shown", "driven", "taught"})

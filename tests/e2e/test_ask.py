@@ -1,0 +1,436 @@
+"""Questions in plain language from real clients: each carrier, in every place where it may stand, and what goes wrong.
+
+A scripted model answers most of them, so that what is asked does not matter here; the translator that needs no model
+answers the rest. What a model is sent has its own tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from asking_desk import DATABASE, Desk
+from client_kinds import PATIENCE, Clients, Psql
+from office_world import EMPLOYEES, SECRET, secrets_in
+from psycopg.pq import TransactionStatus
+from raw_client import RawClient
+from scripted_model import Reply, ScriptedModel
+
+ROLES = ("dba", "analyst")
+WRITTEN = "SELECT id, name, ssn FROM hr.emp WHERE id <= 3 ORDER BY id"
+NAMES = ["person 1", "person 2", "person 3"]
+SSNS = {"dba": [f"{SECRET}-000{i}" for i in (1, 2, 3)], "analyst": ["****-**01", "****-**02", "****-**03"]}
+EVERY_CLIENT = ("psql", "psycopg-text", "psycopg-binary", "psycopg-client-side", "psycopg2", "pg8000", "asyncpg")
+
+
+@pytest.fixture(autouse=True)
+def script(desk: Desk) -> None:
+    desk.model.say(WRITTEN)
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[Clients]:
+    with Clients() as opened:
+        yield opened
+
+
+# The carriers, through every client that can send them.
+
+CARRIERS = {
+    "function": "SELECT * FROM ask('list the first three people')",
+    "function, its own alias": "SELECT a.* FROM ask('list the first three people') AS a",
+    "function, dollar quotes": "SELECT * FROM ask($$list the first three people's rows$$)",
+    "function, schema of nobody's": "SELECT * FROM Ask ( 'list the first three people' )",
+    "block comment": "/* ask: list the first three people */",
+    "block comment before SELECT": "/* ask: list the first three people */ SELECT",
+    "block comment before SELECT 1": "/* ask: list the first three people */ SELECT 1",
+    "block comment of several lines": "/* ask: list\n the first\n three people */",
+    "statement": "ASK 'list the first three people'",
+    "statement in lower case": "ask 'list the first three people'",
+    "statement, doubled apostrophe": "ASK 'list the first three people''s rows'",
+    "statement, dollar quotes": "ASK $$list the first three people's rows$$",
+    "statement, named dollar quotes": "ASK $q$list the first three people's rows$q$",
+}
+LINE_COMMENTS = {
+    "line comment before SELECT 1": "-- ask: list the first three people\nSELECT 1",
+    "line comment": "-- ask: list the first three people",
+    "two lines": "-- ask: list the first\n-- three people",
+    "after another comment": "/* made by a BI tool */ -- ask: list the first three people",
+}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize(("kind", "role"), [*((k, "analyst") for k in EVERY_CLIENT), ("psql", "dba"), ("asyncpg", "dba")])
+def test_carriers(kind: str, role: str, carrier: str, desk: Desk, clients: Clients) -> None:
+    client = clients.of(kind, desk.place(role))
+    answer = client.run(CARRIERS[carrier])
+    assert answer.sqlstate is None
+    assert answer.names == ["id", "name", "ssn"]
+    assert [list(row[1:]) for row in answer.rows] == [list(pair) for pair in zip(NAMES, SSNS[role], strict=True)]
+    # The SQL that ran reaches the client.
+    assert any("FROM hr.emp WHERE id <= 3" in notice for notice in client.notices)
+
+
+@pytest.mark.parametrize("carrier", LINE_COMMENTS)
+@pytest.mark.parametrize("kind", EVERY_CLIENT[1:])
+def test_a_line_comment_alone_through_drivers(kind: str, carrier: str, desk: Desk, clients: Clients) -> None:
+    answer = clients.of(kind, desk.place("analyst")).run(LINE_COMMENTS[carrier])
+    assert [row[2] for row in answer.rows] == SSNS["analyst"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("carrier", [*LINE_COMMENTS, "block comment", "statement", "function"])
+def test_carriers_through_psql_c(carrier: str, role: str, desk: Desk) -> None:
+    done = Psql(desk.place(role)).command({**CARRIERS, **LINE_COMMENTS}[carrier])
+    assert done.returncode == 0
+    assert [line.split("\x1f")[-1] for line in done.stdout.splitlines()[1:4]] == SSNS[role]
+    assert "NOTICE:  pgveil: ask ran: SELECT" in done.stderr
+
+
+# Inside other SQL.
+
+WITHIN = {
+    "a subquery": "SELECT ssn FROM (SELECT * FROM ask('list people')) AS t ORDER BY id",
+    "what a BI tool wraps": "SELECT ssn FROM (SELECT * FROM (SELECT * FROM ask('list people')) q LIMIT 1000) t ORDER BY id",
+    "a CTE": "WITH found AS (SELECT * FROM ask('list people')) SELECT ssn FROM found ORDER BY id",
+    "a join": "SELECT a.ssn FROM ask('list people') AS a JOIN hr.emp e ON e.id = a.id ORDER BY a.id",
+    "a lateral join": "SELECT a.ssn FROM hr.dept d, LATERAL ask('list people') a WHERE d.code = 'eng' ORDER BY a.id",
+    "a condition": "SELECT ssn FROM hr.emp WHERE id IN (SELECT id FROM ask('list people')) ORDER BY id",
+    "a union": "SELECT ssn FROM ask('list people') WHERE id = 1 UNION ALL SELECT ssn FROM ask('list people') WHERE id > 1",
+    "renamed columns": "SELECT c FROM ask('list people') AS t(a, b, c) ORDER BY a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", WITHIN)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("kind", ["psql", "asyncpg"])
+def test_inside_other_sql(kind: str, role: str, place: str, desk: Desk, clients: Clients) -> None:
+    answer = clients.of(kind, desk.place(role)).run(WITHIN[place])
+    assert (answer.sqlstate, [row[0] for row in answer.rows]) == (None, SSNS[role])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_beside_parameters(role: str, desk: Desk, clients: Clients) -> None:
+    for kind in ("psycopg-text", "psycopg-client-side", "psycopg2", "pg8000", "asyncpg", "psql"):
+        client = clients.of(kind, desk.place(role))
+        answer = client.run("SELECT ssn FROM ask('list people') AS a WHERE a.id = $1::int", 2)
+        assert [row[0] for row in answer.rows] == [SSNS[role][1]], kind
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_in_a_cursor(role: str, desk: Desk) -> None:
+    with desk.connect(role, autocommit=False) as connection:
+        connection.execute("DECLARE c CURSOR FOR SELECT * FROM ask('list people')")
+        assert connection.execute("FETCH 2 FROM c").fetchall()[1][2] == SSNS[role][1]
+        connection.execute("CLOSE c")
+        with connection.cursor(name="mine") as cursor:
+            cursor.execute("SELECT * FROM ask('list people')")
+            assert [row[2] for row in cursor] == SSNS[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_in_copy(role: str, desk: Desk) -> None:
+    with desk.connect(role) as connection:
+        with connection.cursor().copy("COPY (SELECT ssn FROM ask('list people')) TO STDOUT (FORMAT csv)") as copy:
+            assert b"".join(copy).decode().split() == SSNS[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_in_explain(role: str, desk: Desk) -> None:
+    with desk.connect(role) as connection:
+        plan = connection.execute("EXPLAIN (COSTS off) SELECT * FROM ask('list people')").fetchall()
+    assert any("emp" in row[0] for row in plan)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_in_prepare(role: str, desk: Desk) -> None:
+    with desk.connect(role) as connection:
+        before = len(desk.model.requests)
+        connection.execute("PREPARE again AS SELECT ssn FROM ask('list people')")
+        for _ in range(2):
+            assert [row[0] for row in connection.execute("EXECUTE again").fetchall()] == SSNS[role]
+        assert len(desk.model.requests) == before + 1
+
+
+def test_in_several_statements_of_one_text(desk: Desk) -> None:
+    with desk.connect("analyst", cursor_factory=psycopg.ClientCursor) as connection:
+        cursor = connection.execute("SELECT 1; ASK 'list people'; SELECT ssn FROM ask('list people')")
+        found = [cursor.fetchall()]
+        while cursor.nextset():
+            found.append(cursor.fetchall())
+    assert found[0] == [(1,)]
+    assert [row[2] for row in found[1]] == [row[0] for row in found[2]] == SSNS["analyst"]
+
+
+def test_what_only_looks_like_a_question_is_sql(desk: Desk) -> None:
+    before = len(desk.model.requests)
+    with desk.connect("dba") as connection, connection.transaction(force_rollback=True):
+        connection.execute("CREATE TABLE shop.ask (ask text)")
+        connection.execute("INSERT INTO shop.ask VALUES ('ask: who am I?')")
+        row = connection.execute("SELECT ask, '/* ask: x */' FROM shop.ask AS ask -- ask: not me").fetchone()
+    assert row == ("ask: who am I?", "/* ask: x */")
+    assert len(desk.model.requests) == before
+
+
+# The extended protocol.
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_asyncpg_describes_a_question_before_it_runs(role: str, desk: Desk) -> None:
+    place = desk.place(role)
+    connection = await asyncpg.connect(host=place.host, port=place.port, user=role, database=DATABASE, timeout=PATIENCE)
+    try:
+        statement = await connection.prepare("ASK 'list people'")
+        assert [(a.name, a.type.name) for a in statement.get_attributes()] == [
+            ("id", "int4"), ("name", "text"), ("ssn", "text")
+        ]  # fmt: skip
+        before = len(desk.model.requests)
+        for _ in range(3):
+            assert [row["ssn"] for row in await statement.fetch()] == SSNS[role]
+        assert len(desk.model.requests) == before
+        async with connection.transaction():
+            rows = [row["ssn"] async for row in connection.cursor("SELECT * FROM ask('list people')")]
+        assert rows == SSNS[role]
+    finally:
+        await connection.close()
+
+
+def test_a_question_is_seen_whatever_its_length(desk: Desk) -> None:
+    """For a bypass role a cheap look decides whether a text may ask; message lengths must not matter to it."""
+    with RawClient(desk.scripted.host, desk.scripted.port, "dba", DATABASE) as client:
+        found = {client.simple("ASK ''" + " " * padding).error["C"] for padding in range(260)}
+        found |= {client.extended("ASK ''" + " " * padding).error["C"] for padding in range(260)}
+    assert found == {"VA007"}
+
+
+def test_questions_in_a_pipeline(desk: Desk) -> None:
+    with desk.connect("analyst") as connection, connection.pipeline():
+        first = connection.execute("SELECT 'before'")
+        asked = connection.execute("ASK 'list people'")
+        last = connection.execute("SELECT ssn FROM hr.emp WHERE id = %s", (5,))
+        answers = first.fetchone(), [row[2] for row in asked.fetchall()], last.fetchone()
+    assert answers == (("before",), SSNS["analyst"], ("****-**05",))
+
+
+def test_the_notice_comes_before_the_rows(desk: Desk) -> None:
+    with RawClient(desk.scripted.host, desk.scripted.port, "analyst", DATABASE) as client:
+        for reply in (client.simple("ASK 'list people'"), client.extended("ASK 'list people'")):
+            tags = b"".join(tag for tag, _ in reply.messages)
+            assert tags.count(b"N") == 1
+            assert tags.index(b"N") < tags.index(b"T") < tags.index(b"D")
+
+
+# What goes wrong.
+
+BAD = {
+    "empty function": ("SELECT * FROM ask('')", "VA007"),
+    "blank statement": ("ASK '  '", "VA007"),
+    "empty comment": ("/* ask: */", "VA007"),
+    "no literal": ("ASK", "VA007"),
+    "two literals": ("ASK 'one' 'two'", "VA007"),
+    "two meanings": ("/* ask: list people */ SELECT * FROM hr.dept", "VA007"),
+    "two meanings, line comment": ("-- ask: list people\nDELETE FROM hr.dept", "VA007"),
+    "two questions in comments": ("/* ask: one */ /* ask: two */", "VA007"),
+    "an expression": ("SELECT * FROM ask('list' || 'people')", "VA007"),
+    "two arguments": ("SELECT * FROM ask('list people', 1)", "VA007"),
+    "a parameter": ("SELECT * FROM ask($1)", "VA007"),
+    "a statement's parameter": ("ASK $1", "VA007"),
+    "a question that writes": ("CREATE TABLE t AS SELECT * FROM ask('list people')", "VA007"),
+    "too long": ("ASK '" + "x" * 5000 + "'", "VA007"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_malformed_question_is_a_clear_error(role: str, case: str, desk: Desk) -> None:
+    before = len(desk.model.requests)
+    sql, sqlstate = BAD[case]
+    with RawClient(desk.scripted.host, desk.scripted.port, role, DATABASE) as client:
+        for reply in (client.simple(sql), client.extended(sql)):
+            assert reply.error["C"] == sqlstate
+            assert reply.error["H"]
+            assert 1 <= int(reply.error["P"]) <= len(sql)
+            assert reply.status == b"I"
+        assert client.simple("SELECT 1").error == {}
+    assert len(desk.model.requests) == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_question_cannot_be_a_parameter(role: str, desk: Desk, clients: Clients) -> None:
+    for kind in ("psycopg-text", "asyncpg", "pg8000", "psql"):
+        answer = await asyncio.to_thread(clients.of(kind, desk.place(role)).run, "SELECT * FROM ask($1)", "list people")
+        assert answer.sqlstate == "VA007", kind
+    # Where the driver writes the parameter into the text, it is a literal.
+    answer = clients.of("psycopg2", desk.place(role)).run("SELECT ssn FROM ask($1) AS t", "list people")
+    assert [row[0] for row in answer.rows] == SSNS[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_question_that_is_not_understood(role: str, desk: Desk) -> None:
+    with desk.connect(role, embedded=True) as connection:
+        with pytest.raises(psycopg.Error) as failure:
+            connection.execute("ASK 'why is the sky so blue over the frobnicators'")
+        assert failure.value.sqlstate == "VA001"
+        assert failure.value.diag.message_detail
+        assert failure.value.diag.message_hint
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_model_that_cannot(desk: Desk) -> None:
+    desk.model.say("CANNOT: there is no table of invoices")
+    with desk.connect("analyst") as connection, pytest.raises(psycopg.Error) as failure:
+        connection.execute("ASK 'list invoices'")
+    assert failure.value.sqlstate == "VA002"
+    assert failure.value.diag.message_hint
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_failed_question_aborts_the_transaction_as_any_statement_does(role: str, desk: Desk) -> None:
+    with desk.connect(role, autocommit=False) as connection:
+        connection.execute("SELECT 1")
+        with pytest.raises(psycopg.Error) as failure:
+            connection.execute("SELECT * FROM ask('')")
+        assert failure.value.sqlstate == "VA007"
+        assert connection.info.transaction_status == TransactionStatus.INERROR
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            connection.execute("SELECT 1")
+        before = len(desk.model.requests)
+        with pytest.raises(psycopg.Error):
+            connection.execute("ASK 'list people'")
+        assert len(desk.model.requests) == before  # nobody worked on it
+        connection.rollback()
+        connection.execute("SELECT 1")
+        with pytest.raises(psycopg.Error), connection.transaction():  # a savepoint
+            connection.execute("ASK ''")
+        assert [row[2] for row in connection.execute("ASK 'list people'").fetchall()] == SSNS[role]
+        assert connection.info.transaction_status == TransactionStatus.INTRANS
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_good_question_keeps_the_transaction(role: str, desk: Desk) -> None:
+    with desk.connect(role, autocommit=False) as connection:
+        connection.read_only = True
+        assert len(connection.execute("ASK 'list people'").fetchall()) == 3
+        assert connection.info.transaction_status == TransactionStatus.INTRANS
+        connection.commit()
+        assert connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def test_a_bypass_role_s_questions_read_and_nothing_else(desk: Desk) -> None:
+    for written in ("DELETE FROM hr.emp", "SELECT pg_sleep(60)", "SELECT set_config('work_mem', '8MB', false)"):
+        desk.model.say(written)
+        with desk.connect("dba") as connection, pytest.raises(psycopg.Error) as failure:
+            connection.execute("ASK 'list people'")
+        assert failure.value.sqlstate == "VA004"
+    with desk.connect("dba") as connection:
+        assert connection.execute("SELECT count(*) FROM hr.emp").fetchone() == (EMPLOYEES,)
+
+
+# Cancelling, and sessions that do not wait for each other.
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "asks", [lambda c: c.execute("ASK 'list people'"), lambda c: named_cursor(c)], ids=["", "cursor"]
+)
+def test_cancel_while_the_agent_works(role: str, asks: Callable[[Any], None], desk: Desk) -> None:
+    desk.model.say(Reply(WRITTEN, delay=60))
+    seen = len(desk.model.requests)
+    with desk.connect(role, autocommit=False) as connection:
+        canceller = threading.Thread(target=cancel_once_asked, args=(desk.model, seen, connection))
+        canceller.start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            asks(connection)
+        canceller.join()
+        desk.model.say(WRITTEN)
+        connection.rollback()
+        assert [row[2] for row in connection.execute("ASK 'list people'").fetchall()] == SSNS[role]
+
+
+def named_cursor(connection: Any) -> None:
+    with connection.cursor(name="c") as cursor:
+        cursor.execute("SELECT * FROM ask('list people')")
+
+
+def cancel_once_asked(model: ScriptedModel, seen: int, connection: Any) -> None:
+    waiting = threading.Event()
+    for _ in range(600):
+        if len(model.requests) > seen:
+            break
+        waiting.wait(0.05)
+    connection.cancel()
+
+
+@pytest.fixture
+async def other_session(desk: Desk) -> AsyncIterator[Any]:
+    place = desk.place("analyst")
+    connection = await asyncpg.connect(
+        host=place.host, port=place.port, user=place.user, database=DATABASE, timeout=PATIENCE
+    )
+    yield connection
+    await connection.close()
+
+
+async def test_other_sessions_go_on_while_the_agent_works(desk: Desk, other_session: Any) -> None:
+    desk.model.say(Reply(WRITTEN, delay=60))
+    seen = len(desk.model.requests)
+    place = desk.place("dba")
+    asking = await asyncpg.connect(host=place.host, port=place.port, user="dba", database=DATABASE, timeout=PATIENCE)
+    question = asyncio.ensure_future(asking.fetch("ASK 'list people'"))
+    async with asyncio.timeout(PATIENCE):
+        while len(desk.model.requests) == seen:
+            await asyncio.sleep(0.02)
+        assert await other_session.fetchval("SELECT count(*) FROM hr.emp") == EMPLOYEES
+    assert not question.done()
+    asking.terminate()
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await question
+
+
+# The translator that needs no model.
+
+EMBEDDED = {
+    "how many emp are there": [(EMPLOYEES,)],
+    "how many orders are there": [(40,)],
+    "list the names of emp in dept eng ordered by id": None,
+    "how many orders per state": [("open", 13), ("paid", 14), ("sent", 13)],
+    "what is the average total of orders": None,
+    "top 3 orders by total": None,
+    "how many orders placed in March 2024": [(30,)],
+}
+
+
+@pytest.mark.parametrize("carrier", ["ASK $${}$$", "SELECT * FROM ask($${}$$)", "/* ask: {} */", "-- ask: {}"])
+def test_the_translator_answers_through_every_carrier(carrier: str, desk: Desk) -> None:
+    for role in ROLES:
+        with desk.connect(role, embedded=True) as connection:
+            rows = connection.execute(carrier.format("how many orders are there").encode()).fetchall()
+        assert rows == [(40,)]
+
+
+@pytest.mark.parametrize("question", EMBEDDED)
+def test_the_translator_answers(question: str, desk: Desk) -> None:
+    with desk.connect("analyst", embedded=True) as connection:
+        rows = connection.execute(f"ASK $${question}$$".encode()).fetchall()
+    assert rows
+    assert secrets_in(repr(rows)) == []
+    wanted = EMBEDDED[question]
+    if wanted is not None:
+        assert sorted(rows) == wanted
+
+
+def test_the_translator_finds_a_private_value(desk: Desk) -> None:
+    """`name` is private but not masked: the value is looked up on this machine and comes back into the SQL."""
+    heard: list[str] = []
+    with desk.connect("analyst", embedded=True) as connection:
+        connection.add_notice_handler(lambda d: heard.append(d.message_primary or ""))
+        rows = connection.execute("ASK $$show the emp named 'person 7'$$").fetchall()
+    assert len(rows) == 1
+    assert "person 7" in rows[0]
+    assert "****-**07" in rows[0]
+    assert any("person 7" in text for text in heard)

@@ -1,0 +1,103 @@
+"""What a startup packet may ask for."""
+
+from __future__ import annotations
+
+import pytest
+from scripted import ANALYST, DBA
+
+from proxy.admission import DatabaseError, parse_options, upstream_parameters
+from proxy.errors import PolicyError, UnsupportedError
+from proxy.settings import UpstreamDsn
+from proxy.wire.startup import StartupMessage
+
+DSN = UpstreamDsn.parse("postgresql://app:secret@db:5432/shop?application_name=veil&options=-c%20geqo%3Doff")
+BASE = {"user": "app", "database": "shop", "application_name": "veil", "options": "-c geqo=off"}
+MASKED = {**BASE, "client_encoding": "UTF8", "standard_conforming_strings": "on"}
+
+
+def startup(**parameters: str) -> StartupMessage:
+    return StartupMessage(3, 0, {"user": "somebody", **parameters})
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, MASKED),
+        ({"database": "shop"}, MASKED),
+        ({"application_name": "psql"}, {**MASKED, "application_name": "psql"}),
+        ({"DateStyle": "ISO"}, {**MASKED, "DateStyle": "ISO"}),
+        ({"client_encoding": "UTF-8"}, MASKED),
+        ({"client_encoding": "'utf8'"}, MASKED),
+        ({"client_encoding": "SQL_ASCII"}, MASKED),
+        ({"replication": "off"}, MASKED),
+        ({"_pq_.new": "1"}, MASKED),
+        (
+            {"options": "-c statement_timeout=5s --work-mem=4MB"},
+            {**MASKED, "statement_timeout": "5s", "work_mem": "4MB"},
+        ),
+        ({"options": "-c search_path=a,b"}, {**MASKED, "search_path": "a,b"}),
+    ],
+)
+def test_a_masked_role_gets_what_it_could_set_later(asked: dict[str, str], expected: dict[str, str]) -> None:
+    assert upstream_parameters(startup(**asked), ANALYST, DSN) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"database": "other"}, DatabaseError),
+        ({"replication": "true"}, PolicyError),
+        ({"replication": "database"}, PolicyError),
+        ({"client_encoding": "LATIN1"}, UnsupportedError),
+        ({"role": "postgres"}, PolicyError),
+        ({"session_authorization": "postgres"}, PolicyError),
+        ({"standard_conforming_strings": "off"}, PolicyError),
+        ({"options": "-c role=postgres"}, PolicyError),
+        ({"options": "-crole=postgres"}, PolicyError),
+        ({"options": "--role=postgres"}, PolicyError),
+        ({"options": "--session-authorization=postgres"}, PolicyError),
+        ({"options": "-c standard_conforming_strings=off"}, PolicyError),
+        ({"options": "-c client_encoding=LATIN1"}, UnsupportedError),
+        ({"options": "-c search_path=a,pg_catalog"}, PolicyError),
+        ({"options": "-S 100"}, UnsupportedError),
+        ({"options": "-c"}, UnsupportedError),
+        ({"options": "-c name"}, UnsupportedError),
+        ({"options": "--"}, UnsupportedError),
+        ({"options": "words"}, UnsupportedError),
+        ({"my.setting": "1"}, PolicyError),
+    ],
+)
+def test_a_masked_role_is_refused_the_rest(asked: dict[str, str], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        upstream_parameters(startup(**asked), ANALYST, DSN)
+
+
+def test_a_bypass_role_gets_what_it_asks() -> None:
+    asked = {"database": "other", "role": "x", "options": "-S 1", "replication": "true", "client_encoding": "LATIN1"}
+    assert upstream_parameters(startup(**asked), DBA, DSN) == {
+        **asked,
+        "user": "app",
+        "application_name": "veil",
+        "options": "-c geqo=off -S 1",
+    }
+
+
+def test_nobody_chooses_the_account() -> None:
+    for identity in (ANALYST, DBA):
+        assert upstream_parameters(startup(), identity, DSN)["user"] == "app"
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("", []),
+        ("  -c  a=b\t", [("a", "b")]),
+        (r"-c a=b\ c", [("a", "b c")]),
+        (r"-c a=b\\c", [("a", "b\\c")]),
+        ("-ca=b --c-d=e=f", [("a", "b"), ("c_d", "e=f")]),
+        ("-c a=", [("a", "")]),
+        ("-c a=b\\", [("a", "b")]),
+    ],
+)
+def test_options_are_read_as_postgresql_reads_them(text: str, settings: list[tuple[str, str]]) -> None:
+    assert list(parse_options(text)) == settings
