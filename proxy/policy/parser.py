@@ -9,7 +9,9 @@ It does not resolve names or types: that takes the catalogue, and is `rewrite`'s
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 # The binding's wrappers check nothing that protobuf's pure-Python fallback would: the C implementation is wanted.
@@ -115,7 +117,13 @@ def scan(sql: str) -> list[Token]:
     offsets = _Offsets(sql)
     names = nodes.Token.DESCRIPTOR.values_by_number
     return [
-        Token(names[t.token].name, offsets.character(t.start), offsets.character(t.end), t.keyword_kind != 0)
+        Token(
+            # A single character outside the grammar, such as a brace, has its code for a number and no name.
+            names[t.token].name if t.token in names else "CHARACTER",
+            offsets.character(t.start),
+            offsets.character(t.end),
+            t.keyword_kind != 0,
+        )
         for t in found.tokens
     ]
 
@@ -124,12 +132,10 @@ class _Offsets:
     """Byte offsets of a text's UTF-8 to character offsets; ASCII costs nothing."""
 
     def __init__(self, sql: str) -> None:
-        self._data = None if sql.isascii() else sql.encode()
+        self._starts = None if sql.isascii() else list(accumulate((len(c.encode()) for c in sql), initial=0))
 
     def character(self, offset: int) -> int:
-        if self._data is None:
-            return offset
-        return len(self._data[:offset].decode(errors="replace"))
+        return offset if self._starts is None else bisect_left(self._starts, offset)
 
 
 def _character(sql: str, cursor: int) -> int | None:

@@ -1,8 +1,8 @@
 """Names of people as the faker package lists them, and the forms that they take in a sentence.
 
 The lists (MIT) of India, the United States and Great Britain count by themselves: Latin, Devanagari and Tamil script.
-Those of the rest of the world, far lists, hold more names and more words that are none; they count for less. All are
-read from the installed package when first used; nothing of them is copied here. Marathi and Tamil join case
+So does a list of our own of Indian names that those lack. Those of the rest of the world, far lists, hold more names and more words that are none; they count for less. All of
+faker's are read from the installed package when first used; nothing of them is copied here. Marathi and Tamil join case
 endings to a name ("आशाचे", "ரமேஷின்"); `stems` undoes that, as a guess to be looked up, never as a finding by itself.
 
 It does not know which words of the lists are ordinary words too: `privacy.words` vetoes.
@@ -62,6 +62,8 @@ class Gazetteer:
 def load() -> Gazetteer:
     """The lists, read once. Takes about a second."""
     first, last = _read(_NEAR)
+    ours = vocabulary.read("names_in")
+    first, last = first | ours["first"], last | ours["last"]
     everywhere = importlib.import_module("faker.providers.person").__path__
     far_first, far_last = _read(module.name for module in pkgutil.iter_modules(everywhere))
     ambiguous = vocabulary.read("ambiguous_en")[""]

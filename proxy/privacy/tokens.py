@@ -1,7 +1,7 @@
 """A text cut into words, as the finder of names reads them: what stands between them, and what hangs on them.
 
 Possessive endings ("Asha's", "the Raos'") and honorific ones ("Asha-ji") are cut off and noted. A word that touches a
-digit, an underscore or a sign of an address is none: it belongs to an identifier. It knows no vocabulary beyond the
+digit or a sign of an address is none: it belongs to an identifier. It knows no vocabulary beyond the
 veto's common words.
 """
 
@@ -13,7 +13,7 @@ import regex
 
 from proxy.privacy.words import is_common
 
-_WORD = regex.compile(r"(?<![\p{N}_@/\\#])\p{L}[\p{L}\p{M}]*(?:['\-]\p{L}[\p{L}\p{M}]*)*(?![\p{N}_@])")
+_WORD = regex.compile(r"(?<![\p{N}@/\\#])\p{L}[\p{L}\p{M}]*+(?:['\-]\p{L}[\p{L}\p{M}]*+)*+(?![\p{N}@])")
 _POSSESSIVE = regex.compile(r"(?<=.)'(?:s|S)$")
 _HONOURED = regex.compile(r"-(?:ji|bhai|ben|saheb|sahab|san)$", regex.IGNORECASE)
 

@@ -67,9 +67,9 @@ INSERT INTO shop.orders
     FROM generate_series(1, 40) AS i;
 INSERT INTO clinic.patients VALUES
     (1, 'Meera Krishnan', 'meera.krishnan@mail.test', '+91 98450 12345', 'QX-44871-Z', '1984-07-09', 'Pune', '{ROW}'),
-    (2, 'Rohan Deshpande', 'rohan.d@mail.test', '+91 99210 54321', 'QX-10093-K', '1990-02-01', 'Nashik', '{ROW}'),
-    (3, 'Farah O''Neill_100%', 'farah@mail.test', '+1 415 555 2671', 'QX-55012-B', '1975-11-30', 'Pune', '{ROW}'),
-    (4, 'सुनीता पाटील', 'sunita@mail.test', '+91 97300 11111', 'QX-77120-M', '2001-05-05', 'Satara', '{ROW}');
+    (2, 'Rohan Deshpande', 'rohan_d@mail.test', '+91 99210 54321', 'QX-10093-K', '1990-02-01', 'Nashik', '{ROW}'),
+    (3, 'Farah O''Neill', 'farah@mail.test', '+1 415 555 2671', 'QX-55012-B', '1975-11-30', 'Pune', '{ROW}'),
+    (4, 'सुनीता पाटील', 'rohanxd@mail.test', '+91 97300 11111', 'QX-77120-M', '2001-05-05', 'Satara', '{ROW}');
 INSERT INTO clinic.visits SELECT i, 1 + i % 4, date '2024-06-01' + i, i * 100 FROM generate_series(1, 20) AS i;
 INSERT INTO clinic.letters SELECT i, i, 'dear reader {ROW}' FROM generate_series(1, 4) AS i;
 INSERT INTO shop.many

@@ -94,9 +94,9 @@ CLINIC_CASES = [
      "SELECT * FROM patients WHERE (SELECT count(*) FROM visits WHERE patient_id=patients.id) < 2"),
     ("how many patients have no visits",
      "SELECT count(*) FROM patients WHERE NOT EXISTS (SELECT 1 FROM visits WHERE patient_id=patients.id)"),
-    ("patients with at least 2 visits in January 2024",
+    ("patients with at least 2 visits in the first quarter of 2024",
      "SELECT * FROM patients WHERE (SELECT count(*) FROM visits WHERE patient_id=patients.id AND visited_at < "
-     "'2024-02-01' AND visited_at >= '2024-01-01') >= 2"),
+     "'2024-04-01' AND visited_at >= '2024-01-01') >= 2"),
     ("patients with a total charge over 2500",
      "SELECT * FROM patients WHERE (SELECT sum(charge) FROM visits WHERE patient_id=patients.id) > 2500"),
     ("visits of patients in Mumbai",

@@ -190,6 +190,8 @@ SQL_ALONE = [
     "SELECT ask(' FROM",
     "SELEC * FROM ask('q')",
     "\"ask\" 'q'",
+    "SELECT {fn ask('q')} FROM t",
+    "SELECT * FROM ask('q') {x}",
 ]
 
 
@@ -248,6 +250,7 @@ REFUSED = [
     ('ASK "q"', "one string literal", 1),
     ("ASK 'a', 'b'", "one string literal", 1),
     ("ASK 'a' LIMIT 1", "one string literal", 1),
+    ("ASK {q}", "one string literal", 1),
     ("ASK B'101'", "one string literal", 1),
     ("SELECT 1; ASK nothing", "one string literal", 11),
     ("ASK what's up", "not closed", 1),

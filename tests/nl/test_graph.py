@@ -7,6 +7,7 @@ import contextlib
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from nl_desk import GOOD, PERSON, QUESTION, RAW, Desk, make_desk
@@ -26,6 +27,12 @@ from proxy.errors import (
 from proxy.nl.carriers import find_question
 from proxy.nl.graph import Asker, AskServices
 from proxy.settings import AskSettings
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with ScriptedModel("") as model:
+        yield make_desk(model)
 
 
 async def test_a_good_answer_runs_at_once(desk: Desk) -> None:

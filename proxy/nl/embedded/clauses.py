@@ -45,7 +45,7 @@ from proxy.nl.embedded.syntax import (
     Value,
 )
 from proxy.nl.embedded.tokens import Kind
-from proxy.nl.embedded.words import HAPPENED, NEUTRAL_VERBS
+from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED, NEUTRAL_VERBS
 
 Place = Literal["own", "parent"]
 """Where a noun phrase stands. Introduced by of, by, for or from (`parent`), it leaves bare periods to the outer one."""
@@ -67,7 +67,8 @@ class Clauses(Reader, ABC):
         """Noun phrases that name a table: what rows can be linked to."""
         if place == "own" and self.is_word(self.determiner(at), "all", "every", "each", "both"):
             self.note(
-                f'"{self.word(self.determiner(at))}" of the linked rows is not understood.', 'Say "with orders", "without orders" or "with more than 5 orders".'
+                f'"{self.word(self.determiner(at))}" of the linked rows is not understood.',
+                'Say "with orders", "without orders" or "with more than 5 orders".',
             )
             return []
         return [found for found in self.noun_phrase(at, place) if isinstance(found[0].head, Entity)]
@@ -307,9 +308,9 @@ class Clauses(Reader, ABC):
     def _doing(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
         """placed orders, have not made any orders, ordered in 2024, did not place orders, live in Mumbai."""
         here, negated = at, False
-        while self.is_word(here, "have", "has", "had", "been", "do", "does", "did", "are", "were", "was", "ever", "be") or (
-            self.word(here) in NEGATIONS and here <= at + 2
-        ):
+        while self.is_word(
+            here, "have", "has", "had", "been", "do", "does", "did", "are", "were", "was", "ever", "be"
+        ) or (self.word(here) in NEGATIONS and here <= at + 2):
             negated = negated or self.word(here) in NEGATIONS
             here += 1
         if here > at and self.is_word(here - 1, "have", "has", "had"):
@@ -323,7 +324,9 @@ class Clauses(Reader, ABC):
                     yield (Holds(values, verb=self.word(here)),), end
         if negated and self.is_participle(here):
             yield (Event(self.word(here), negated=True),), here + 1
-        if self.is_word(here, "live", "lives", "living", "reside", "resides", "work", "works", "based", "located", "come"):
+        if self.is_word(
+            here, "live", "lives", "living", "reside", "resides", "work", "works", "based", "located", "come"
+        ):
             for single, end in self.placed(here + 1):
                 if isinstance(single, Holds) and not negated:
                     yield (single,), end
@@ -383,7 +386,7 @@ class Clauses(Reader, ABC):
     def verbed_period(self, at: int) -> Iterator[Reading[Condition]]:
         """placed in 2024, hired since 2020, with an order date in March 2025."""
         here = self.past(at, "that were", "who were", "which were") or at
-        if self.kind(here) is not Kind.WORD:
+        if self.kind(here) is not Kind.WORD or self.word(here) in FUNCTION_WORDS:
             return
         verb = self.word(here)
         after = self.skip(here + 1, "up", "place") if verb in {"signed", "took"} else here + 1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.nl.embedded.joins import Path, is_forward
-from proxy.nl.embedded.linking import DATES, Linker, NoFit, Reached, Scope, ambiguous
+from proxy.nl.embedded.linking import DATES, Linker, NoFitError, Reached, Scope, ambiguous
 from proxy.nl.embedded.logical import (
     Agg,
     Cmp,
@@ -64,12 +64,25 @@ class Filters:
         found = [(condition, t) for condition in conditions for t in self._test(condition, scope)]
         ways = [t.path for c, t in found if isinstance(t, Exists) and not isinstance(c, Related)]
         if len(set(ways)) < len(ways):
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail="Two conditions are about rows of another table: they may mean the same row or two.",
                 hint=f'Say "with {ways[0][-1].target[1]} whose ... and ...".',
             )
-        return tuple(dict.fromkeys(t for _, t in found))
+        tests = tuple(dict.fromkeys(t for _, t in found))
+        self.check_contradiction(tests)
+        return tests
+
+    @staticmethod
+    def check_contradiction(tests: tuple[Test, ...]) -> None:
+        """Two values of one column at once: `in Mumbai and in Delhi` means either."""
+        equal = [t.expr for t in tests if isinstance(t, Cmp) and t.op == "="]
+        if len(set(equal)) < len(equal):
+            raise NoFitError(
+                NOT_UNDERSTOOD,
+                detail="One column cannot have two values at once.",
+                hint='Say "A or B" where either will do.',
+            )
 
     def _test(self, condition: Condition, scope: Scope) -> tuple[Test, ...]:
         match condition:
@@ -98,7 +111,7 @@ class Filters:
             case AnyOf():
                 return self._any_of(condition, scope)
             case _:
-                raise NoFit(NOT_UNDERSTOOD, detail="A condition is outside the grammar.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="A condition is outside the grammar.")
 
     # Columns in conditions
 
@@ -112,7 +125,7 @@ class Filters:
         if is_forward(path):
             return tests
         if any(_is_negative(t) for t in tests):
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f"One row of {scope.table[1]} has many of {path[-1].target[1]}: `not` could mean none or not all.",
                 hint=f'Say "with no {path[-1].target[1]} ..." or "with {path[-1].target[1]} whose ...".',
@@ -124,7 +137,7 @@ class Filters:
             col = self._column(condition.field, scope, lambda c: c.family is Family.NUMBER)
             value = condition.values[0]
             if not value.number:
-                raise NoFit(NOT_UNDERSTOOD, detail=f'"{condition.field.text}" is compared with something not a number.')
+                raise NoFitError(NOT_UNDERSTOOD, detail=f'"{condition.field.text}" is compared with something not a number.')
             return (Cmp(col, condition.op, Literal(value.text, number=True)),)
         col = self._column(condition.field, scope, self._takes(condition.values))
         literals = tuple(lit for value in condition.values for lit in self.literals(value, col))
@@ -152,14 +165,14 @@ class Filters:
             return tuple(Literal(v) for v in value.hits[key])
         labels = self.linker.column_view(col).labels
         if labels and not value.placeholder:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f'"{value.text}" is no value of {col.table[1]}.{col.column}.',
                 hint=f"Its values: {', '.join(labels[:12])}.",
             )
         if value.quoted or value.number:
             return (Literal(value.text),)
-        raise NoFit(
+        raise NoFitError(
             NOT_UNDERSTOOD,
             detail=f'"{value.text}" is no value of {col.table[1]}.{col.column}.',
             hint=f"Check the spelling, or put it in quotes: {col.column} is '...'.",
@@ -173,7 +186,7 @@ class Filters:
     def _like(self, condition: Like, scope: Scope) -> tuple[Test, ...]:
         col = self._column(condition.field, scope, lambda c: c.family is Family.TEXT)
         if any(v.placeholder for v in condition.values):
-            raise NoFit(NOT_UNDERSTOOD, detail="A private value can only be compared whole.", hint="Use: is, is not.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="A private value can only be compared whole.", hint="Use: is, is not.")
         patterns = tuple(_pattern(v.text, condition.how) for v in condition.values)
         return (Pattern(col, patterns, condition.negated),)
 
@@ -181,7 +194,7 @@ class Filters:
         """Either of two things about the row itself or what it belongs to."""
         choices = tuple(self._test(c, scope) for c in condition.conditions)
         if any(isinstance(t, Exists | Grouped) for tests in choices for t in tests):
-            raise NoFit(NOT_UNDERSTOOD, detail="`or` can only join conditions on the same row.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="`or` can only join conditions on the same row.")
         return (Either(choices),)
 
     # Values without a column
@@ -203,7 +216,7 @@ class Filters:
         tables = {scope.table, col.table, *(s.target for s in col.path), *(s.source for s in col.path)}
         words = {w for t in tables for w in names[t].words} | set(names[col.table].columns[col.column])
         if stem(verb) not in {stem(w) for w in words}:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f'"{verb}" does not say how {scope.table[1]} and {col.table[1]}.{col.column} are linked.',
                 hint="Name the column, as in: where COLUMN is '...'.",
@@ -215,6 +228,12 @@ class Filters:
         shared = set.intersection(*keys) if keys else set()
         if condition.owner is not None:
             reached = self.linker.reach(condition.owner, scope)
+            if condition.owner.plural and not is_forward(reached.path):
+                raise NoFitError(
+                    NOT_UNDERSTOOD,
+                    detail=f'"{condition.owner.text}" could mean all of them or some.',
+                    hint=f'Say "with {condition.owner.text} whose ...".',
+                )
             own = sorted(k for k in shared if k[:2] == reached.table)
             if len(own) > 1:
                 raise ambiguous(first.text, [f"{k[1]}.{k[2]}" for k in own])
@@ -229,7 +248,7 @@ class Filters:
             (key, path) for key in keys for path in self.linker.graph.paths(scope.table, key[:2])
         ]
         if not found:
-            raise NotHeld(value, scope.table[1], self.linker.columns_hint(scope.table))
+            raise NotHeldError(value, scope.table[1], self.linker.columns_hint(scope.table))
         nearest = min(len(path) for _, path in found)
         best = [(key, path) for key, path in found if len(path) == nearest]
         if len(best) > 1:
@@ -269,8 +288,8 @@ class Filters:
         _, path = self._event_table(condition.verb, scope)
         return Exists(scope.base, path, (), condition.negated)
 
-    def _no_date(self, verb: str, scope: Scope) -> NoFit:
-        return NoFit(
+    def _no_date(self, verb: str, scope: Scope) -> NoFitError:
+        return NoFitError(
             NOT_UNDERSTOOD,
             detail=f'"{verb}" names no date of {scope.table[1]}.',
             hint=self.linker.columns_hint(scope.table),
@@ -297,12 +316,12 @@ class Filters:
         """Rows of another table: joined where each row has one at most, EXISTS otherwise."""
         head = condition.of.head
         if not isinstance(head, Entity):
-            raise NoFit(NOT_UNDERSTOOD, detail="Rows can only be linked to rows of another table.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="Rows can only be linked to rows of another table.")
         reached = self.linker.reach(head, scope, condition.verb)
         if not reached.path:
             if condition.parent and (condition.verb is None or condition.verb in NEUTRAL_VERBS):
                 return self.tests(condition.of.conditions, scope)
-            raise NoFit(NOT_UNDERSTOOD, detail=f"{scope.table[1]} is not linked to itself.")
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"{scope.table[1]} is not linked to itself.")
         if condition.op is not None:
             return (self._counted(condition, scope, reached),)
         if is_forward(reached.path) and not condition.negated and condition.of.conditions:
@@ -323,8 +342,10 @@ class Filters:
             return Agg("count")
         key = self.linker.view(reached.table).primary_key
         if len(key) != 1:
-            raise NoFit(NOT_UNDERSTOOD, detail=f"{reached.table[1]} has no primary key of one column to count by.")
-        return Agg("count", (self.linker.col(Scope(reached.table, reached.table), (), reached.table, key[0]),), distinct=True)
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"{reached.table[1]} has no primary key of one column to count by.")
+        return Agg(
+            "count", (self.linker.col(Scope(reached.table, reached.table), (), reached.table, key[0]),), distinct=True
+        )
 
     def _totals(self, condition: Totals, scope: Scope) -> tuple[Test, ...]:
         """`with a total amount over 1000`: an aggregate over rows that belong to the noun's."""
@@ -335,11 +356,11 @@ class Filters:
             inner = self.tests(measure.of.conditions, Scope(reached.table, reached.table))
             return (Grouped(scope.base, reached.path, inner, self._row_count(reached), condition.op, value),)
         if measure.field is None:
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
         col = self._column(measure.field, scope, lambda c: c.family is Family.NUMBER)
         path = col.path[len(scope.base) :]
         if not path or any(step.forward for step in path):
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f"One row of {scope.table[1]} has one {col.column}, so there is nothing to aggregate.",
                 hint=f"Compare the column itself: {col.column} over {value.text}.",
@@ -348,7 +369,7 @@ class Filters:
         return (Grouped(scope.base, path, (), agg, condition.op, value),)
 
 
-class NotHeld(NoFit):
+class NotHeldError(NoFitError):
     """A value that no column in reach holds."""
 
     def __init__(self, value: Value, table: str, hint: str) -> None:

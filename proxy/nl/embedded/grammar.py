@@ -352,6 +352,8 @@ class Grammar(Nouns):
 
     def _order_key(self, at: int) -> Iterator[Reading[Measure | Field | Bucket]]:
         here = self.determiner(at)
+        if self.is_word(here, "count"):
+            yield Measure("count"), here + 1
         yield from self.measure(here)
         yield from self.field_of(here)
         for unit, end in self.phrase(here, BUCKETS):

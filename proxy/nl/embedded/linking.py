@@ -20,12 +20,13 @@ from proxy.nl.schema import ColumnView, Family, SchemaView, TableView
 from proxy.policy.catalog import ForeignKey, Name
 
 DATES = frozenset({Family.DATE, Family.TIMESTAMP})
+MAX_CHOICES = 6
 _MAINTENANCE = frozenset({"updated", "modified", "deleted", "changed", "synced", "archived"})
 _DATE_WORDS = frozenset({"date", "time", "at", "on", "ts", "dt", "timestamp", "datetime", "day", "of"})
 _POSSESSING = frozenset({"have", "has", "had", "having", "with", "own", "owns", "owned"})
 
 
-class NoFit(NotUnderstoodError):
+class NoFitError(NotUnderstoodError):
     """This reading does not fit the schema; another one may."""
 
 
@@ -34,11 +35,12 @@ class AmbiguousError(NotUnderstoodError):
 
 
 def ambiguous(text: str, choices: Sequence[str], hint: str | None = None) -> AmbiguousError:
-    shown = " or ".join(sorted(choices))
+    ordered = sorted(set(choices))
+    shown = " or ".join(ordered[:MAX_CHOICES]) + (" or others" if len(ordered) > MAX_CHOICES else "")
     return AmbiguousError(
         "the question can be read in more than one way",
         detail=f'"{text}" could be {shown}.',
-        hint=hint or f'Say which one: {shown}.',
+        hint=hint or f"Say which one: {shown}.",
     )
 
 
@@ -73,13 +75,13 @@ class Linker:
     def view(self, table: Name) -> TableView:
         found = self.schema.table(table)
         if found is None:
-            raise NoFit("a table is not in the schema")
+            raise NoFitError("a table is not in the schema")
         return found
 
     def column_view(self, col: Col) -> ColumnView:
         found = self.view(col.table).column(col.column)
         if found is None:
-            raise NoFit("a column is not in the schema")
+            raise NoFitError("a column is not in the schema")
         return found
 
     def col(self, scope: Scope, path: Path, table: Name, column: str) -> Col:
@@ -103,7 +105,7 @@ class Linker:
         """The table that stands for itself: not through a key's name."""
         tables = {t.table for t in entity.targets if t.role is None}
         if not tables:
-            raise NoFit(
+            raise NoFitError(
                 "the question is not understood",
                 detail=f'"{entity.text}" names a link, not a table.',
                 hint="Name the table whose rows you want.",
@@ -121,7 +123,7 @@ class Linker:
             elif target.role.table == scope.table:
                 found.append(Reached(target.table, (Step(target.role, forward=True),)))
         if not found:
-            raise NoFit(
+            raise NoFitError(
                 "the question is not understood",
                 detail=f'Nothing links {scope.table[1]} to "{entity.text}".',
                 hint="Tables are linked by foreign keys, or by a column named after the other table.",
@@ -147,7 +149,7 @@ class Linker:
         stems = {stem(w) for r in roles for w in r}
         if (verb in NEUTRAL_VERBS and not own_role) or stem(verb) in stems or (stem(verb) in names and not own_role):
             return
-        raise NoFit(
+        raise NoFitError(
             "the question is not understood",
             detail=f'"{verb}" does not say how {start[1]} and {reached.table[1]} are linked; they are by {spell(reached.path)}.',
             hint=f'Say "with {reached.table[1]}" or "of {reached.table[1]}".',
@@ -199,7 +201,7 @@ class Linker:
             for path in self.graph.paths(scope.table, t.table)
         ]
         if not found:
-            raise NoFit(
+            raise NoFitError(
                 "the question is not understood",
                 detail=f'{scope.table[1]} has no column "{field.text}" that fits here, nor has a table linked to it.',
                 hint=self.columns_hint(scope.table),
@@ -210,9 +212,7 @@ class Linker:
         view = self.view(target.table).column(target.column)
         return view is not None and fits(view)
 
-    def _in_table(
-        self, field: Field, scope: Scope, reached: Reached, fits: Callable[[ColumnView], bool] | None
-    ) -> Col:
+    def _in_table(self, field: Field, scope: Scope, reached: Reached, fits: Callable[[ColumnView], bool] | None) -> Col:
         if field.key:
             return self.key_column(scope, reached)
         if field.naming:
@@ -221,7 +221,7 @@ class Linker:
             return self.measured_column(scope, field.text, field.measures)
         own = [t for t in field.targets if t.table == reached.table and (fits is None or self._fits(t, fits))]
         if not own:
-            raise NoFit(
+            raise NoFitError(
                 "the question is not understood",
                 detail=f'{reached.table[1]} has no column "{field.text}" that fits here.',
                 hint=self.columns_hint(reached.table),
@@ -244,9 +244,7 @@ class Linker:
             if len(last.key.columns) == 1:
                 return self.col(scope, here.path, here.table, last.key.columns[0])
         if len(view.primary_key) != 1:
-            raise NoFit(
-                "the question is not understood", detail=f"{view.qualified} has no primary key of one column."
-            )
+            raise NoFitError("the question is not understood", detail=f"{view.qualified} has no primary key of one column.")
         return self.col(scope, reached.path, reached.table, view.primary_key[0])
 
     def measured_column(self, scope: Scope, text: str, words: tuple[str, ...]) -> Col:
@@ -255,13 +253,15 @@ class Linker:
         found = [
             c.name
             for c in names.table.columns
-            if c.family is Family.NUMBER and set(words) & set(names.columns[c.name]) and c.name not in names.table.primary_key
+            if c.family is Family.NUMBER
+            and set(words) & set(names.columns[c.name])
+            and c.name not in names.table.primary_key
         ]
         if len(found) == 1:
             return self.col(scope, (), scope.table, found[0])
         if found:
             raise ambiguous(text, [f"{scope.table[1]}.{c}" for c in found])
-        raise NoFit(
+        raise NoFitError(
             "the question is not understood",
             detail=f'"{text}" fits no column of {scope.table[1]}.',
             hint=self.columns_hint(scope.table),
@@ -290,7 +290,7 @@ class Linker:
             return self.col(scope, reached.path, reached.table, texts[0])
         if len(texts) > 1:
             raise ambiguous(text, [f"{reached.table[1]}.{c}" for c in texts])
-        raise NoFit(
+        raise NoFitError(
             "the question is not understood",
             detail=f"No column of {reached.table[1]} is called a name.",
             hint=self.columns_hint(reached.table),
@@ -330,9 +330,7 @@ class Linker:
         names = self.lexicon.names[scope.table]
         wanted = stem(verb)
         found = [
-            c
-            for c in self._date_columns(scope.table)
-            if wanted in {stem(w) for w in self._expanded(names.columns[c])}
+            c for c in self._date_columns(scope.table) if wanted in {stem(w) for w in self._expanded(names.columns[c])}
         ]
         if len(found) > 1:
             raise ambiguous(verb, [f"{scope.table[1]}.{c}" for c in found])
@@ -380,7 +378,7 @@ class Linker:
             return self.own_date(scope.at(nearest[0][0]))
         if nearest:
             raise ambiguous("the date", [f"the date of {t[1]} through {spell(p)}" for p, t in nearest])
-        raise NoFit(
+        raise NoFitError(
             "the question is not understood",
             detail=f"{scope.table[1]} has no date column.",
             hint=self.columns_hint(scope.table),

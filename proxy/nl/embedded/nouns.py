@@ -161,7 +161,10 @@ class Nouns(Clauses):
             count = rank.count if rank else 1 if one or isinstance(found.head, tuple) else 0
             if count == 0 or (descending is None and (rank is None or not rank.named)):
                 if count == 0:
-                    self.note("It is not clear how many are asked for.", "Say how many, as in: the 5 products with the highest price.")
+                    self.note(
+                        "It is not clear how many are asked for.",
+                        "Say how many, as in: the 5 products with the highest price.",
+                    )
                 continue
             order = descending if descending is not None else bool(rank and rank.descending)
             for more, last in self.modifiers(end):

@@ -9,9 +9,7 @@ from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED, NEUTRAL_VERBS
 
 
 def _table(meaning_to_phrases: Iterable[tuple[str, str]]) -> dict[tuple[str, ...], str]:
-    return {
-        tuple(phrase.split()): meaning for meaning, phrases in meaning_to_phrases for phrase in phrases.split("|")
-    }
+    return {tuple(phrase.split()): meaning for meaning, phrases in meaning_to_phrases for phrase in phrases.split("|")}
 
 
 def _phrases(text: str) -> dict[tuple[str, ...], str]:
@@ -58,19 +56,27 @@ COMPARISONS.pop(("minimum",))
 COMPARISONS.pop(("only",))
 
 POSTFIXES = _table(
-    ((">=", "or more|or above|and above|or higher|and more|or over|and over"), ("<=", "or less|or fewer|or below|and below|or lower"))
+    (
+        (">=", "or more|or above|and above|or higher|and more|or over|and over"),
+        ("<=", "or less|or fewer|or below|and below|or lower"),
+    )
 )
 """After a number: `5 or more`."""
 
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "=": "<>", "<>": "="}
 
-COPULAS = _phrases("is|are|was|were|has been|have been|been|be|being|equals|equal to|of|:|=|to be|set to|like|marked as|marked")
+COPULAS = _phrases(
+    "is|are|was|were|has been|have been|been|be|being|equals|equal to|of|:|=|to be|set to|like|marked as|marked"
+)
 COPULAS.pop(("like",))
 VERBAL = frozenset({"is", "are", "was", "were"})
 
 MISSING = _table(
     (
-        ("missing", "null|empty|missing|blank|unknown|not known|not set|not given|unset|not recorded|not available|none"),
+        (
+            "missing",
+            "null|empty|missing|blank|unknown|not known|not set|not given|unset|not recorded|not available|none",
+        ),
         ("present", "not null|not empty|not missing|known|not blank|present|set|not unknown|given|recorded|available"),
     )
 )
@@ -182,7 +188,9 @@ ORDERING = _phrases(
     "ordered by|sorted by|order by|sort by|ranked by|arranged by|order them by|sort them by|in order of|sort the results by|"
     "order the results by|ordering by|sorting by|and sort by|and order by"
 )
-RANKING = _phrases("by|based on|in terms of|ranked by|according to|ordered by|sorted by|with|having|who have|that have|which have")
+RANKING = _phrases(
+    "by|based on|in terms of|ranked by|according to|ordered by|sorted by|with|having|who have|that have|which have"
+)
 for _phrase in ("with", "having", "who have", "that have", "which have"):
     RANKING.pop(tuple(_phrase.split()))
 DIRECTIONS = _table(
@@ -199,7 +207,9 @@ DIRECTIONS = _table(
     )
 )  # fmt: skip
 
-LINKING = frozenset({"of", "by", "for", "from", "to", "in", "on", "at", "with", "using", "involving", "regarding", "about", "under"})
+LINKING = frozenset(
+    {"of", "by", "for", "from", "to", "in", "on", "at", "with", "using", "involving", "regarding", "about", "under"}
+)
 """Before another table: `orders of customers`."""
 
 PLACING = frozenset({"in", "from", "at", "for", "of", "on", "to", "by", "with"})
@@ -210,7 +220,9 @@ RELATIVES = frozenset({"who", "that", "which"})
 HAVING = frozenset({"have", "has", "had", "having", "with"})
 NEGATIONS = frozenset({"not", "never", "no", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "isn't", "aren't",
                        "wasn't", "weren't"})  # fmt: skip
-THERE = _phrases("are there|were there|is there|exist|do we have|are in the database|have we got|in total|in all|overall|altogether|are there in total|do we have in total|there are|total")
+THERE = _phrases(
+    "are there|were there|is there|exist|do we have|are in the database|have we got|in total|in all|overall|altogether|are there in total|do we have in total|there are|total"
+)
 AMBIGUOUS_TOTALS = frozenset(
     {"sale", "payment", "purchase", "expense", "revenue", "invoice", "donation", "refund", "deposit", "withdrawal", "cost",
      "spending", "income", "earning", "fee", "loan", "claim", "bill", "charge"}

@@ -63,7 +63,9 @@ class Reader:
         self._memo: dict[tuple[str, tuple[object, ...]], list[Reading[object]]] = {}
         self._spent = 0
 
-    def kept(self, key: tuple[str, tuple[object, ...]], produce: Callable[[], Iterator[Reading[T]]]) -> list[Reading[T]]:
+    def kept(
+        self, key: tuple[str, tuple[object, ...]], produce: Callable[[], Iterator[Reading[T]]]
+    ) -> list[Reading[T]]:
         """The readings under `key`, produced at most once; while they are, the rule gives none at the same place."""
         if key not in self._memo:
             self._spent += 1

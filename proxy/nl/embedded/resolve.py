@@ -6,12 +6,12 @@ multiplies the root's rows; a count may be, and is then of distinct rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from proxy.errors import NotUnderstoodError
 from proxy.nl.embedded.filters import NOT_UNDERSTOOD, Filters, measure_is_rows
 from proxy.nl.embedded.joins import is_forward
-from proxy.nl.embedded.linking import DATES, Linker, NoFit, Scope, ambiguous
+from proxy.nl.embedded.linking import DATES, Linker, NoFitError, Scope, ambiguous
 from proxy.nl.embedded.logical import Agg, Cmp, Col, Expr, Literal, Query, Sort, Test, Trunc
 from proxy.nl.embedded.names import ColumnTarget
 from proxy.nl.embedded.syntax import (
@@ -52,19 +52,36 @@ class Resolver:
         self.filters = Filters(linker)
 
     def resolve(self, ask: Ask) -> Query:
-        """The query that the reading asks for. Raises NoFit where it makes no sense in this schema."""
+        """The query that the reading asks for. Raises NoFitError where it makes no sense in this schema."""
         measures = _measures(ask)
         rank = ask.subject.rank if ask.subject else None
-        if ask.subject is not None and isinstance(ask.subject.head, tuple) and not measures:
-            about = [c for c in ask.subject.conditions if isinstance(c, Totals) or (isinstance(c, Related) and c.op)]
-            measures = [c.measure if isinstance(c, Totals) else Measure("count", of=NounPhrase(c.of.head)) for c in about]
-            if measures:
-                return self._aggregated(replace(ask, items=ask.subject.head), measures)
+        grouped = None if measures or ask.groups else self._as_groups(ask)
+        if grouped is not None:
+            return self._aggregated(*grouped)
         if measures or ask.groups:
             return self._aggregated(ask, measures)
         if ask.subject is not None and isinstance(ask.subject.head, Entity):
             return self._listed(ask, ask.subject, rank)
         return self._projected(ask)
+
+    def _as_groups(self, ask: Ask) -> tuple[Ask, list[Measure]] | None:
+        """`cities with more than 5 customers`, where the city is the customers' own: groups, not rows."""
+        head = ask.subject.head if ask.subject is not None else ask.items
+        fields = tuple(f for f in head if isinstance(f, Field)) if isinstance(head, tuple) else ()
+        conditions = (*(ask.subject.conditions if ask.subject else ()), *ask.conditions)
+        found: list[Measure] = []
+        for condition in conditions:
+            if isinstance(condition, Totals):
+                found.append(condition.measure)
+            elif isinstance(condition, Related) and condition.op is not None:
+                found.append(Measure("count", of=NounPhrase(condition.of.head)))
+        if not found or not fields or len(fields) != len(head if isinstance(head, tuple) else ()):
+            return None
+        tables = {self._measure_table(m, []) for m in found}
+        if len(tables) > 1 or not all(any({t.table} == tables for t in f.targets) for f in fields):
+            return None
+        subject = NounPhrase(fields, conditions, ask.subject.rank if ask.subject else None)
+        return Ask(subject, fields, order=ask.order), found
 
     # Lists
 
@@ -72,7 +89,7 @@ class Resolver:
         """Rows of one table, all its columns or those asked for."""
         head = subject.head
         if not isinstance(head, Entity):
-            raise NoFit(NOT_UNDERSTOOD)
+            raise NoFitError(NOT_UNDERSTOOD)
         scope = self._scope(self.linker.subject(head))
         conditions = (*subject.conditions, *ask.conditions)
         if ask.items:
@@ -81,7 +98,7 @@ class Resolver:
             outputs = self._all_columns(scope)
         extra = tuple(self._shown(item, scope) for item in ask.extra)
         if ask.joins and any(o in outputs for o in extra):
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail='"with" and a column may mean to show it, or that it is there.',
                 hint='Say "whose ... is not missing", or "and their ...".',
@@ -93,7 +110,7 @@ class Resolver:
         self._check_distinct(ask, order, outputs)
         if rank is not None:
             if order and rank.by:
-                raise NoFit(NOT_UNDERSTOOD, detail="Two orders are asked for.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="Two orders are asked for.")
             order += self._rank_order(rank, scope)
             limit = rank.count
             order += self._tie_break(order, scope, outputs)
@@ -105,14 +122,14 @@ class Resolver:
         fields: tuple[Item, ...] = ask.items
         if ask.subject is not None and isinstance(ask.subject.head, tuple):
             if ask.subject.rank is not None:
-                raise NoFit(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
             fields = ask.subject.head
             conditions = (*ask.subject.conditions, *conditions)
             if ask.items:
-                raise NoFit(NOT_UNDERSTOOD, detail="Two lists of columns are asked for.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="Two lists of columns are asked for.")
         found = [f for f in fields if isinstance(f, Field)]
         if not found or len(found) != len(fields):
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear whose columns are asked for.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear whose columns are asked for.")
         context = [f.owner for f in found if f.owner is not None]
         context += self._context(tuple(c for c in conditions if isinstance(c, Related) and c.parent))
         root = self._finest([self._field_table(f, context) for f in found])
@@ -125,17 +142,17 @@ class Resolver:
     @staticmethod
     def _check_distinct(ask: Ask, order: tuple[Sort, ...], outputs: tuple[Expr, ...]) -> None:
         if ask.distinct and any(s.expr not in outputs for s in order):
-            raise NoFit(NOT_UNDERSTOOD, detail="Distinct values can only be sorted by what is shown of them.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="Distinct values can only be sorted by what is shown of them.")
 
     def _shown(self, item: Item, scope: Scope) -> Expr:
         """A column of each row; through ways with one row at most."""
         if isinstance(item, Entity):
-            raise NoFit(NOT_UNDERSTOOD, detail=f'It is not clear which columns of "{item.text}" to show.')
+            raise NoFitError(NOT_UNDERSTOOD, detail=f'It is not clear which columns of "{item.text}" to show.')
         if not isinstance(item, Field):
-            raise NoFit(NOT_UNDERSTOOD, detail="A total cannot stand beside single rows.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="A total cannot stand beside single rows.")
         col = self.linker.field(item, scope)
         if not is_forward(col.path):
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f"One row of {scope.table[1]} has many of {col.table[1]}, so it has no single {col.column}.",
                 hint=f"Ask for {col.table[1]} with columns of {scope.table[1]}, or for a total.",
@@ -150,12 +167,12 @@ class Resolver:
         if order.by is None:
             if len(outputs) == 1:
                 return Sort(self._sortable(outputs[0]), order.descending)
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear by which column to sort.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by which column to sort.")
         if not isinstance(order.by, Field):
-            raise NoFit(NOT_UNDERSTOOD, detail="Single rows cannot be sorted by a total.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="Single rows cannot be sorted by a total.")
         col = self.linker.usable(self.linker.field(order.by, scope))
         if not is_forward(col.path):
-            raise NoFit(NOT_UNDERSTOOD, detail=f"One row of {scope.table[1]} has many of {col.table[1]}.")
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"One row of {scope.table[1]} has many of {col.table[1]}.")
         return Sort(col, order.descending)
 
     def _sortable(self, expr: Expr) -> Expr:
@@ -168,10 +185,10 @@ class Resolver:
         found = []
         for by in rank.by:
             if not isinstance(by, Field):
-                raise NoFit(NOT_UNDERSTOOD)
+                raise NoFitError(NOT_UNDERSTOOD)
             col = self.linker.usable(self.linker.field(by, scope, lambda c: c.family in _RANKABLE))
             if not is_forward(col.path):
-                raise NoFit(
+                raise NoFitError(
                     NOT_UNDERSTOOD,
                     detail=f"One row of {scope.table[1]} has many of {col.table[1]}.{col.column}.",
                     hint=f'Say "by total {col.column}", "by average {col.column}" or "by highest {col.column}".',
@@ -193,7 +210,9 @@ class Resolver:
     def _aggregated(self, ask: Ask, measures: list[Measure]) -> Query:
         groups = self._group_words(ask)
         plain = (*(ask.subject.conditions if ask.subject else ()), *ask.conditions)
-        plain += tuple(c for m in measures if m.of is not None and isinstance(m.of.head, tuple) for c in m.of.conditions)
+        plain += tuple(
+            c for m in measures if m.of is not None and isinstance(m.of.head, tuple) for c in m.of.conditions
+        )
         context = self._context(plain, groups)
         roots = [self._measure_table(m, context) for m in measures if m.func != "count" or m.of or m.field]
         if not roots and ask.subject is not None and isinstance(ask.subject.head, Entity):
@@ -201,7 +220,7 @@ class Resolver:
         if not roots and ask.subject is not None and isinstance(ask.subject.head, tuple):
             roots = [self._field_table(f, context) for f in ask.subject.head]
         if not roots:
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
         scope = self._scope(self._finest(list(roots)))
         keys = [self._group_key(g, scope) for g in groups]
         tests, having = self._aggregate_tests(ask, measures, keys, scope)
@@ -213,12 +232,10 @@ class Resolver:
         rank = ask.subject.rank if ask.subject else None
         order = self._aggregate_order(ask, rank, aggs, keys)
         if rank is not None and not rank.by and not rank.common:
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
         if not groups:
             group_by = ()
-        return Query(
-            scope.root, outputs, tests, group_by, having, order, rank.count if rank else None
-        )
+        return Query(scope.root, outputs, tests, group_by, having, order, rank.count if rank else None)
 
     def _group_words(self, ask: Ask) -> tuple[Group, ...]:
         """The groups that are named, and the subject where it is ranked or shown with totals."""
@@ -239,7 +256,7 @@ class Resolver:
             counted = [m for m in measures if m.of is not None and m.of.conditions]
             several = set(measures)
         if counted and len(several) > 1:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail="It is not clear whether a condition holds for every number asked for.",
                 hint="Put the condition at the end, after the groups, or ask for one number at a time.",
@@ -258,13 +275,16 @@ class Resolver:
             else:
                 conditions.append((condition, subject_scope or scope))
         for condition in ask.conditions:
-            test = self._having(condition, scope) if keys and isinstance(condition, Totals) else None
+            test = self._having(condition, scope) if keys and isinstance(condition, Totals | Related) else None
             if test is not None:
                 having.append(test)
             else:
                 conditions.append((condition, scope))
-        tests = tuple(t for c, s in conditions for t in self.filters.tests((c,), s))
-        return tuple(dict.fromkeys(tests)), tuple(having)
+        scopes = dict.fromkeys(s for _, s in conditions)
+        found = [t for s in scopes for t in self.filters.tests(tuple(c for c, at in conditions if at == s), s)]
+        tests = tuple(dict.fromkeys(found))
+        self.filters.check_contradiction(tests)
+        return tests, tuple(having)
 
     def _having(self, condition: Condition, scope: Scope) -> Cmp | None:
         """What is said of a group: `cities with more than 5 customers`."""
@@ -290,11 +310,11 @@ class Resolver:
         if measure.func == "count" and measure.field is None:
             return self._count(measure, scope, spread=spread)
         if measure.field is None:
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear what is aggregated.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is aggregated.")
         wanted = _AGGREGABLE[measure.func]
         col = self.linker.usable(self.linker.field(measure.field, scope, lambda c: c.family in wanted))
         if col.path or spread:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f"A value of {col.table[1]}.{col.column} would count more than once.",
                 hint="Ask for one number at a time, grouped by what each row has one of.",
@@ -306,7 +326,7 @@ class Resolver:
         if of is not None and isinstance(of.head, tuple):
             cols = tuple(self.linker.usable(self.linker.field(f, scope)) for f in of.head)
             if len(cols) != 1 or not is_forward(cols[0].path):
-                raise NoFit(NOT_UNDERSTOOD, detail="Only the values of one column can be counted.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="Only the values of one column can be counted.")
             return Agg("count", cols, distinct=True)
         if of is None or not isinstance(of.head, Entity):
             return self._distinct_rows(scope, Scope(scope.root, scope.root)) if spread else Agg("count")
@@ -314,7 +334,7 @@ class Resolver:
         if not reached.path:
             return self._distinct_rows(scope, scope) if spread else Agg("count")
         if not is_forward(reached.path) or not measure.distinct:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f'"{of.head.text}" could be counted among {scope.table[1]}, or all of them.',
                 hint=f'Say "number of distinct {of.head.text}", or ask for one number at a time.',
@@ -324,7 +344,7 @@ class Resolver:
     def _distinct_rows(self, scope: Scope, counted: Scope) -> Agg:
         key = self.linker.view(counted.table).primary_key
         if len(key) != 1:
-            raise NoFit(NOT_UNDERSTOOD, detail=f"{counted.table[1]} has no primary key of one column to count by.")
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"{counted.table[1]} has no primary key of one column to count by.")
         path = counted.base[len(scope.base) :]
         return Agg("count", (self.linker.col(scope, path, counted.table, key[0]),), distinct=True)
 
@@ -333,7 +353,7 @@ class Resolver:
             case Bucket(unit=unit, field=None):
                 named = self.linker.dates_of_verb(scope, group.verb) if group.verb else self.linker.own_date(scope)
                 if named is None:
-                    raise NoFit(NOT_UNDERSTOOD, detail=f'"{group.verb}" names no date of {scope.table[1]}.')
+                    raise NoFitError(NOT_UNDERSTOOD, detail=f'"{group.verb}" names no date of {scope.table[1]}.')
                 trunc = Trunc(unit, self.linker.usable(named))
                 return GroupKey((trunc,), (trunc,))
             case Bucket(unit=unit, field=Field() as field):
@@ -347,17 +367,17 @@ class Resolver:
             case Entity():
                 return self._entity_key(group, scope, by_key=False)
             case _:
-                raise NoFit(NOT_UNDERSTOOD, detail="It is not clear how to group.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear how to group.")
 
     def _entity_key(self, entity: Entity, scope: Scope, *, by_key: bool) -> GroupKey:
         """Rows of a table as groups: by primary key, shown by what names them."""
         reached = self.linker.reach(entity, scope)
         if not reached.path:
-            raise NoFit(NOT_UNDERSTOOD, detail=f"Each of {scope.table[1]} would be a group of its own.")
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"Each of {scope.table[1]} would be a group of its own.")
         view = self.linker.view(reached.table)
         keys = [self.linker.usable(self.linker.col(scope, reached.path, view.key, c)) for c in view.primary_key]
         if not keys:
-            raise NoFit(NOT_UNDERSTOOD, detail=f"{view.qualified} has no primary key to group by.")
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"{view.qualified} has no primary key to group by.")
         names = [self.linker.col(scope, reached.path, view.key, c) for c in self.linker.display(view.key)]
         shown = [c for c in names if not self.linker.column_view(c).masked]
         return GroupKey(tuple(keys), tuple(keys if by_key or not shown else shown), scope.at(reached.path))
@@ -375,7 +395,7 @@ class Resolver:
             return tuple(dict.fromkeys((*shown, *aggs.values())))
         if named:
             if not keys:
-                raise NoFit(
+                raise NoFitError(
                     NOT_UNDERSTOOD,
                     detail="A column stands beside a total, without a group.",
                     hint='Say what to group by, as in: "for each city".',
@@ -395,9 +415,9 @@ class Resolver:
             found = [e for k in keys for e in k.keys if isinstance(e, Trunc) and e.unit == item.unit]
             if len(found) == 1:
                 return (found[0],)
-            raise NoFit(NOT_UNDERSTOOD, detail=f'"{item.unit}" is not what is grouped by.')
+            raise NoFitError(NOT_UNDERSTOOD, detail=f'"{item.unit}" is not what is grouped by.')
         if isinstance(item, Entity):
-            raise NoFit(NOT_UNDERSTOOD, detail=f'It is not clear which columns of "{item.text}" to show.')
+            raise NoFitError(NOT_UNDERSTOOD, detail=f'It is not clear which columns of "{item.text}" to show.')
         return (self._column_of_group(item, keys, scope),)
 
     def _column_of_group(self, field: Field, keys: list[GroupKey], scope: Scope) -> Expr:
@@ -405,7 +425,7 @@ class Resolver:
             if key.scope is not None and field.owner is None:
                 try:
                     col = self.linker.field(field, key.scope)
-                except NoFit:
+                except NoFitError:
                     continue
                 if col.path == key.scope.base:
                     return col
@@ -414,7 +434,7 @@ class Resolver:
         within = any(k.scope is not None and col.path == k.scope.base for k in keys)
         if col in grouped or within:
             return col
-        raise NoFit(
+        raise NoFitError(
             NOT_UNDERSTOOD,
             detail=f'"{field.text}" has no single value in a group.',
             hint=f"Group by it too: for each {field.text}.",
@@ -427,7 +447,7 @@ class Resolver:
         if rank is not None:
             for by in rank.by or ((Measure("count"),) if rank.common else ()):
                 if not isinstance(by, Measure):
-                    raise NoFit(NOT_UNDERSTOOD, detail=f'"{by.text}" has many values in a group.')
+                    raise NoFitError(NOT_UNDERSTOOD, detail=f'"{by.text}" has many values in a group.')
                 self._check_rank(rank, by, keys)
                 order.append(Sort(aggs[by], rank.descending))
         done = {s.expr for s in order}
@@ -452,7 +472,7 @@ class Resolver:
                 distinct = list(dict.fromkeys(aggs.values()))
                 if len(distinct) == 1:
                     return Sort(distinct[0], order.descending)
-                raise NoFit(NOT_UNDERSTOOD, detail="It is not clear by which number to sort.")
+                raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by which number to sort.")
             case Measure():
                 return Sort(aggs[order.by], order.descending)
             case Bucket(unit=unit):
@@ -462,7 +482,7 @@ class Resolver:
                 shown = [e for k in keys for e in (*k.keys, *k.shown)]
                 found = [e for e in shown if isinstance(e, Col) and (e.table, e.column) in named]
         if len(set(found)) != 1:
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear by what to sort the groups.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what to sort the groups.")
         return Sort(self._sortable(found[0]), order.descending)
 
     # Roots
@@ -487,7 +507,7 @@ class Resolver:
         if measure.of is not None and isinstance(measure.of.head, tuple):
             return self._finest([self._field_table(f, context) for f in measure.of.head])
         if measure.field is None:
-            raise NoFit(NOT_UNDERSTOOD, detail="It is not clear what is measured.")
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is measured.")
         return self._field_table(measure.field, context, _AGGREGABLE[measure.func])
 
     def _field_table(
@@ -500,7 +520,7 @@ class Resolver:
         near = [(self._distance(t, context), t) for t in targets]
         reachable = [(d, t) for d, t in near if d is not None]
         if not reachable:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail=f'No column "{field.text}" fits what else is named.',
                 hint="Say whose it is, as in: total amount of payments.",
@@ -541,10 +561,11 @@ class Resolver:
             t for t in distinct if all(any(is_forward(p) for p in self.linker.graph.paths(t, o)) for o in distinct)
         ]
         if len(found) != 1:
-            raise NoFit(
+            raise NoFitError(
                 NOT_UNDERSTOOD,
                 detail="What is asked for is spread over tables of which no row belongs to one of the others: "
-                + ", ".join(t[1] for t in distinct) + ".",
+                + ", ".join(t[1] for t in distinct)
+                + ".",
                 hint="Ask about one of them at a time.",
             )
         return found[0]

@@ -180,7 +180,9 @@ def _aggregate(agg: Agg, tables: _From) -> exp.Expr:
 
 
 def _column(col: Col, tables: _From) -> exp.Column:
-    return exp.column(exp.to_identifier(col.column, quoted=True), exp.to_identifier(tables.alias(col.path), quoted=True))
+    return exp.column(
+        exp.to_identifier(col.column, quoted=True), exp.to_identifier(tables.alias(col.path), quoted=True)
+    )
 
 
 def _sort(sort: Sort, tables: _From) -> exp.Ordered:
@@ -201,9 +203,7 @@ def _test(test: Test, tables: _From) -> exp.Expr:
         case Cmp():
             return _compare(_expr(test.expr, tables), test.op, _literal(test.value))
         case OneOf():
-            found: exp.Expr = exp.In(
-                this=_column(test.col, tables), expressions=[_literal(v) for v in test.values]
-            )
+            found: exp.Expr = exp.In(this=_column(test.col, tables), expressions=[_literal(v) for v in test.values])
             return exp.Not(this=found) if test.negated else found
         case Within():
             return _within(test, tables)

@@ -15,7 +15,7 @@ from datetime import date
 from proxy.errors import NotUnderstoodError
 from proxy.nl.embedded.grammar import Grammar
 from proxy.nl.embedded.joins import Graph
-from proxy.nl.embedded.linking import Linker, NoFit
+from proxy.nl.embedded.linking import Linker, NoFitError
 from proxy.nl.embedded.names import Lexicon
 from proxy.nl.embedded.phrases import KNOWN_WORDS
 from proxy.nl.embedded.resolve import Resolver
@@ -68,11 +68,11 @@ def to_sql(
     graph = Graph(schema, lexicon)
     grammar = Grammar(question, tokens, lexicon, Values(schema, hits), hints, today)
     resolver = Resolver(Linker(schema, lexicon, graph))
-    first: NoFit | None = None
+    first: NoFitError | None = None
     for count, ask in enumerate(grammar.readings()):
         try:
             return render(resolver.resolve(ask))
-        except NoFit as error:
+        except NoFitError as error:
             first = first or error
         if count >= MAX_READINGS:
             break

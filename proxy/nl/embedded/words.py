@@ -20,9 +20,6 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(_list(words))
 
 
-
-
-
 FILLERS = frozenset({"please", "kindly"})
 """Passed over anywhere."""
 
@@ -189,7 +186,9 @@ NEUTRAL_VERBS = _set("""made make makes placed place places have has had created
     wrote authored taught hosted""")
 """Between two tables these say only that they are linked; which link must then be beyond doubt."""
 
-IRREGULAR_PARTICIPLES = frozenset({"sold", "sent", "paid", "written", "held", "lent", "spent", "shown", "driven", "taught"})
+IRREGULAR_PARTICIPLES = frozenset(
+    {"sold", "sent", "paid", "written", "held", "lent", "spent", "shown", "driven", "taught"}
+)
 
 HAPPENED = _set("placed made occurred occurring happened happening dated recorded done took held given issued")
 """Before a date these mean the row's own date."""
