@@ -138,7 +138,7 @@ class MaskLine:
     async def mask(
         self, text: str, schema_names: frozenset[str], private_columns: tuple[ports.PrivateColumn, ...]
     ) -> MaskedQuestion:
-        columns = [private.PrivateColumn(c.schema, c.table, c.column, c.type_name) for c in private_columns]
+        columns = [private.PrivateColumn(c.schema, c.table, c.column, c.type_name, c.readable) for c in private_columns]
         return await self._masker.mask(text, schema_names, columns)
 
 

@@ -28,8 +28,6 @@ from proxy.wire.messages import IDLE, Flush, Terminate, error_response
 
 HELD_BYTES = 64 * 1024
 """What a client may send while the line is stopped before it is paused."""
-CLOSE_SECONDS = 10.0
-"""How long a peer that does not read may keep its closed connection."""
 REPORT_BYTES = 1024 * 1024
 """How many bytes move between two reports to the metrics."""
 
@@ -46,6 +44,8 @@ class Links:
     cancel_upstream: Canceller
     spawn: Spawn
     call_later: Callable[[float, Callable[[], None]], object]
+    ended: Callable[[], None]
+    """Called once: both connections are being closed, and whoever made them sees to it that they are."""
     max_frame: int = MAX_FRAME
 
 
@@ -281,8 +281,7 @@ class Relay:
     def _end(self) -> None:
         self._ended = True
         self._report()
-        self._links.call_later(CLOSE_SECONDS, self._links.client.abort)
-        self._links.call_later(CLOSE_SECONDS, self._links.upstream.abort)
+        self._links.ended()
         if self._task is not None:
             self._task.cancel()
 

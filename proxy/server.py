@@ -39,8 +39,10 @@ LOGIN_SECONDS = 60.0
 """From a connection's first byte to the end of its login; PostgreSQL's authentication_timeout."""
 GRACE_SECONDS = 30.0
 """How long busy sessions may go on once the proxy shuts down."""
+CLOSE_SECONDS = 10.0
+"""How long a peer may take to read its last message and close its end..."""
 LAST_SECONDS = 2.0
-"""How long connections may take to close after that."""
+"""...and how long once the proxy shuts down, or where there was no session."""
 
 MASKED_FRAME = 64 * 1024 * 1024
 """The longest message of a masked session; a bypass session has PostgreSQL's own limit."""
@@ -226,13 +228,14 @@ class Server:
         path = await _search_path(identity, upstream)
         watcher = self._admission.watch.session(identity)
         services = Services(self._admission.veils, self._admission.asker, watcher, self._admission.ask_seconds)
-        loop = asyncio.get_running_loop()
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
         links = Links(
             client=entrant.stream,
             upstream=upstream.stream,
             cancel_upstream=upstream.cancel,
             spawn=self._group.create_task,
             call_later=loop.call_later,
+            ended=ended.set,
             max_frame=MAX_FRAME if identity.bypass else MASKED_FRAME,
         )
         relay = Relay(Conversation(identity, path), services, links)
@@ -243,12 +246,17 @@ class Server:
         entrant.stream.attach(relay.client)
         if self.stopping:
             relay.drain()
-        return _Opened(entrant.stream, upstream.stream, key, watcher)
+        return _Opened(entrant.stream, upstream.stream, key, watcher, ended)
 
     async def _stay(self, opened: _Opened) -> None:
+        """Until the session has ended and both connections are closed."""
         try:
-            await opened.client.wait_closed()
-            await opened.upstream.wait_closed()
+            await opened.ended.wait()
+            self.sessions.remove(opened.key)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_SECONDS if self.stopping else CLOSE_SECONDS):
+                    await opened.client.wait_closed()
+                    await opened.upstream.wait_closed()
         finally:
             opened.upstream.abort()
             self.sessions.remove(opened.key)
@@ -302,6 +310,7 @@ class _Opened:
     upstream: Stream
     key: BackendKeyData
     watcher: Watcher
+    ended: asyncio.Event
 
 
 async def _connect(identity: Identity, parameters: dict[str, str], dsn: UpstreamDsn) -> Upstream:

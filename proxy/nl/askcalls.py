@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.errors import CarrierError
-from proxy.policy.decide import children
-from proxy.policy.parser import Token, byte_to_character, nodes
+from proxy.policy.parser import Token, byte_to_character, nodes, nodes_of
 
 MAX_QUESTION = 4000
 """Characters of one question."""
@@ -51,7 +50,7 @@ def find_calls(sql: str, tokens: Sequence[Token], tree: Any) -> list[Found]:
     """
     found = []
     for raw in tree.stmts:
-        for item in (node for node in children(raw.stmt) if isinstance(node, nodes.RangeFunction)):
+        for item in (node for node in nodes_of(raw.stmt) if isinstance(node, nodes.RangeFunction)):
             for call in _ask_calls(item):
                 start = byte_to_character(sql, call.location)
                 _check_statement(raw.stmt, start)

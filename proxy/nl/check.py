@@ -24,9 +24,8 @@ from proxy.nl.problem import HINT, SqlProblem, from_sqlstate
 from proxy.nl.restore import Restorer
 from proxy.nl.retrieve import schema_names
 from proxy.nl.schema import SchemaView
-from proxy.policy.decide import children
 from proxy.policy.model import Plan
-from proxy.policy.parser import ParseTree, SyntaxProblem, deparse, nodes, paired_locations, parse
+from proxy.policy.parser import ParseTree, SyntaxProblem, deparse, nodes, nodes_of, paired_locations, parse
 
 MAX_SQL = 20_000
 """Characters of generated SQL."""
@@ -112,7 +111,7 @@ def first_look(sql: str, view: SchemaView, search_path: tuple[str, ...], max_row
     statement: Any = tree.stmts[0].stmt
     if statement.WhichOneof("node") != "select_stmt":
         raise SqlProblem("write a SELECT; any other statement is refused")
-    for node in children(statement):
+    for node in nodes_of(statement):
         if isinstance(node, _WRITES):
             raise SqlProblem("write a SELECT that reads and nothing else")
         if isinstance(node, nodes.ParamRef):

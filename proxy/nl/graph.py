@@ -203,7 +203,10 @@ class _Nodes:
 
     async def mask(self, state: State) -> State:
         known = await self._library.known(state["context"])
-        masked = await self._services.masker.mask(state["question"], known.names, known.private)
+        private = known.private
+        if self._services.provider.local:
+            private = tuple(column for column in private if column.readable)
+        masked = await self._services.masker.mask(state["question"], known.names, private)
         return {"known": known, "masked": masked}
 
     async def retrieve(self, state: State) -> State:

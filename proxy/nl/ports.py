@@ -171,7 +171,9 @@ class GenerateRequest:
 class Provider(Protocol):
     """Writes SQL for a masked question.
 
-    `repairs`: whether asking again with an error can give another answer.
+    `repairs`: whether asking again with an error can give another answer. `local`: nothing of the request leaves this
+    machine. Then values of columns that the role cannot read are not looked for in the question, since what is found
+    would show in the answer.
     """
 
     @property
@@ -179,6 +181,9 @@ class Provider(Protocol):
 
     @property
     def repairs(self) -> bool: ...
+
+    @property
+    def local(self) -> bool: ...
 
     async def generate(self, request: GenerateRequest) -> str:
         """One SELECT, possibly in a code fence, or `CANNOT: reason`.

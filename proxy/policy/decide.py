@@ -10,7 +10,7 @@ It does not run anything, and it does not know who is asking beyond the Identity
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,9 +80,9 @@ class Veil:
     def masked_columns(self, identity: Identity, relation: Relation) -> Mapping[str, str]:
         """Column to mask name, for the columns of a relation that this identity sees masked.
 
-        A view's columns are listed where its own rules mask them; what its definition reads is masked all the same.
+        A view's column that shows masked values of the tables below has the name `view`.
         """
-        return {c: rule.mask.name for c, rule in self._relations_for(identity).masks_of(relation).items()}
+        return self._relations_for(identity).masked_names(relation)
 
     def _cached(self, sql: str, identity: Identity, search_path: tuple[str, ...], *, generated: bool) -> Plan | Refusal:
         key = (identity.roles, identity.bypass, generated, search_path, sql)
@@ -185,7 +185,7 @@ def verified_text(tree: parser.ParseTree) -> str:
 
 def _references(tree: parser.ParseTree) -> list[tuple[set[str], Any]]:
     """Every RangeVar, with the names of all WITH queries of the text."""
-    found = list(children(tree))
+    found = list(parser.nodes_of(tree))
     names = {node.ctename for node in found if node.DESCRIPTOR.name == "CommonTableExpr"}
     return [(names, node) for node in found if node.DESCRIPTOR.name == "RangeVar"]
 
@@ -199,12 +199,3 @@ def _located(sql: str, refused: Refused) -> Refusal:
     if refused.location < 0 or refused.refusal.position is not None:
         return refused.refusal
     return replace(refused.refusal, position=parser.byte_to_character(sql, refused.location) + 1)
-
-
-def children(message: Any) -> Iterator[Any]:
-    """Every message below a node, itself first."""
-    yield message
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for child in value if field.is_repeated else (value,):
-                yield from children(child)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,6 +33,7 @@ __all__ = [
     "deparse",
     "fingerprint",
     "nodes",
+    "nodes_of",
     "original_position",
     "paired_locations",
     "parse",
@@ -166,14 +168,20 @@ def original_position(tree: bytes, original: str, sql: str, position: int) -> in
     return None if found is None else byte_to_character(original, found) + 1
 
 
-def without_locations(message: Any) -> None:
-    """Marks every node as of unknown place, in place: for trees that come from another text."""
-    if "location" in message.DESCRIPTOR.fields_by_name:
-        message.location = -1
+def nodes_of(message: Any) -> Iterator[Any]:
+    """Every message of a tree, `message` itself first, in the order of the fields."""
+    yield message
     for field, value in message.ListFields():
         if field.message_type is not None:
             for child in value if field.is_repeated else (value,):
-                without_locations(child)
+                yield from nodes_of(child)
+
+
+def without_locations(tree: Any) -> None:
+    """Marks every node as of unknown place, in place: for trees that come from another text."""
+    for node in nodes_of(tree):
+        if "location" in node.DESCRIPTOR.fields_by_name:
+            node.location = -1
 
 
 def _same(first: Any, second: Any, pairs: list[tuple[int, int]]) -> bool:

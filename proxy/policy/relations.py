@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from proxy.policy import parser, system
 from proxy.policy.catalog import Catalog, Name, Relation
+from proxy.policy.derived import derived_columns
 from proxy.policy.model import AppliedMask, Identity, MaskRule, Policy, Refusal
 from proxy.policy.refused import Refused, denied, unsupported
 
@@ -99,6 +100,16 @@ class MaskedRelations:
                 if rule is not None:
                     found[column.name] = rule
                     break
+        return found
+
+    def masked_names(self, relation: Relation) -> dict[str, str]:
+        """Column to the name of its mask; `view` for what a view derives from masked columns below it."""
+        found = {column: rule.mask.name for column, rule in self.masks_of(relation).items()}
+        if relation.kind == "v" and relation.definition is not None:
+            below = [self.catalog.relations.get(name) for name, _ in relation.depends]
+            masked: frozenset[str] = frozenset().union(*(self.masked_names(r) for r in below if r is not None))
+            columns = tuple(column.name for column in relation.columns)
+            found |= dict.fromkeys(derived_columns(relation.definition, columns, masked) - found.keys(), "view")
         return found
 
     def _make(self, relation: Relation, location: int) -> Replacement | None:

@@ -20,7 +20,7 @@ from proxy.policy.model import AppliedMask
 from proxy.policy.references import References
 from proxy.policy.refused import Refused, denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations
-from proxy.policy.settings_list import may_show
+from proxy.policy.settings_list import CHANGEABLE, may_show
 from proxy.policy.trust import Trust
 
 Node = Any
@@ -234,6 +234,8 @@ class Rewriter:
 
     def _function_call(self, call: Node, scope: Scope) -> None:
         parts = [part.string.sval for part in call.funcname]
+        if parts in (["set_config"], ["pg_catalog", "set_config"]) and _sets_harmlessly(call):
+            return
         qualified = self._trust.function(parts, len(call.args), call.location)
         if qualified is not None:
             del call.funcname[:]
@@ -357,6 +359,18 @@ def _require_open_setting(call: Node) -> None:
     refusal = may_show(first.a_const.sval.sval)
     if refusal is not None:
         raise Refused(refusal, call.location)
+
+
+def _sets_harmlessly(call: Node) -> bool:
+    """set_config of a literal, harmless name to a literal or a parameter: asyncpg turns JIT off with it.
+
+    search_path is tracked as SET's effect, and client_min_messages has values that are refused: neither goes this way.
+    """
+    kinds = [argument.WhichOneof("node") for argument in call.args]
+    if len(kinds) != 3 or kinds[0] != "a_const" or not {*kinds[1:]} <= {"a_const", "param_ref"}:  # noqa: PLR2004
+        return False
+    name = call.args[0].a_const.sval.sval.lower()
+    return name in CHANGEABLE - {"search_path", "client_min_messages"}
 
 
 def location_of(message: Node) -> int:

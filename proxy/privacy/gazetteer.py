@@ -1,9 +1,10 @@
 """Names of people as the faker package lists them, and the forms that they take in a sentence.
 
-The lists (MIT) of India, the United States and Great Britain count by themselves: Latin, Devanagari and Tamil script.
-So does a list of our own of Indian names that those lack. Those of the rest of the world, far lists, hold more names and more words that are none; they count for less. All of
-faker's are read from the installed package when first used; nothing of them is copied here. Marathi and Tamil join case
-endings to a name ("आशाचे", "ரமேஷின்"); `stems` undoes that, as a guess to be looked up, never as a finding by itself.
+The lists of India, the United States and Great Britain (MIT) count by themselves: Latin, Devanagari and Tamil script.
+So does a list of our own of Indian names that those lack. Those of the rest of the world, the far lists, hold more
+names and more words that are none; they count for less. All of faker's are read from the installed package when first
+used; nothing of them is copied here. Marathi and Tamil join case endings to a name ("आशाचे", "ரமேஷின்"); `stems` undoes
+that, as a guess to be looked up, never as a finding by itself.
 
 It does not know which words of the lists are ordinary words too: `privacy.words` vetoes.
 """

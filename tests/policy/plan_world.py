@@ -23,7 +23,13 @@ RELATIONS = (
     Relation(1, "hr", "emp", "r", EMP),
     Relation(2, "hr", "contractor", "r", (*EMP, Column("rate", "numeric", attnum=5)), parents=(("hr", "emp"),)),
     Relation(
-        3, "hr", "v", "v", columns("id integer", "area text"), definition="SELECT id, left(ssn, 3) AS area FROM hr.emp;"
+        3,
+        "hr",
+        "v",
+        "v",
+        columns("id integer", "area text"),
+        definition="SELECT id, left(ssn, 3) AS area FROM hr.emp;",
+        depends=((("hr", "emp"), "id"), (("hr", "emp"), "ssn")),
     ),
     Relation(4, "hr", "open", "v", columns("id integer"), definition="SELECT emp.id FROM hr.emp;"),
     Relation(5, "hr", "fenced", "v", columns("id integer"), definition="SELECT id FROM hr.emp;", security_barrier=True),

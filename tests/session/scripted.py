@@ -195,7 +195,7 @@ class Scripted:
         self.asker = FakeAsker(dict(answers or {}))
         self.watcher = FakeWatcher()
         self.client_pipe, self.server_pipe = FakePipe(), FakePipe()
-        self.cancels = 0
+        self.cancels = self.ends = 0
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.talk = Conversation(identity, SearchPath(path, "app"))
         links = Links(
@@ -204,6 +204,7 @@ class Scripted:
             cancel_upstream=self._cancel,
             spawn=self._spawn,
             call_later=lambda seconds, call: self.timers.append((seconds, call)),
+            ended=self._end,
         )
         self.relay = Relay(self.talk, Services(self.veils, self.asker, self.watcher), links)
 
@@ -229,6 +230,9 @@ class Scripted:
 
     async def _cancel(self) -> None:
         self.cancels += 1
+
+    def _end(self) -> None:
+        self.ends += 1
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> Task:
         try:

@@ -136,6 +136,7 @@ class World:
     server: Server
     logins: FakeLogins
     address: tuple[str, int]
+    task: asyncio.Task[None]
     callers: list[Caller] = field(default_factory=list)
 
     async def call(self, *packets: bytes) -> Caller:
@@ -206,7 +207,7 @@ async def running(
         )
         server = Server(admission, grace_seconds=0.2)
         task = asyncio.create_task(server.run([listener]))
-        world = World(postgres, server, logins, listener.getsockname())
+        world = World(postgres, server, logins, listener.getsockname(), task)
         try:
             yield world
         finally:
@@ -441,6 +442,15 @@ class TestStop:
             caller.send(Query(b"SELECT slow").encode())
             await w.postgres.asked.wait()
             w.server.stop()
+            assert state(await caller.until()) == "57P01"
+
+    async def test_a_client_that_does_not_close_is_cut(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("proxy.server.LAST_SECONDS", 0.01)
+        async with running(tmp_path) as w:
+            caller, _ = await w.log_in()
+            w.server.stop()
+            async with asyncio.timeout(10):
+                await w.task
             assert state(await caller.until()) == "57P01"
 
     async def test_a_user_whose_roles_changed_is_sent_away(

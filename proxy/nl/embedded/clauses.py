@@ -423,7 +423,7 @@ class Clauses(Reader, ABC):
             for found, end in self.parent(at + 1):
                 if isinstance(found, Related):
                     verb = self.word(at)
-                    yield Related(found.of, None if verb in NEUTRAL_VERBS else verb, parent=True), end
+                    yield Related(found.of, verb, parent=True), end
             for values, end in self.value_list(self.determiner(at + 2), "or", "and"):
                 if all(not v.number for v in values):
                     yield Holds(values, verb=self.word(at)), end

@@ -209,18 +209,9 @@ class Filters:
 
     def _check_verb(self, condition: Holds, col: Col, scope: Scope) -> None:
         """The verb before a value says only that it is linked, or shares its stem with what the value is of."""
-        verb = condition.verb
-        if verb is None or verb in NEUTRAL_VERBS:
-            return
-        names = self.linker.lexicon.names
-        tables = {scope.table, col.table, *(s.target for s in col.path), *(s.source for s in col.path)}
-        words = {w for t in tables for w in names[t].words} | set(names[col.table].columns[col.column])
-        if stem(verb) not in {stem(w) for w in words}:
-            raise NoFitError(
-                NOT_UNDERSTOOD,
-                detail=f'"{verb}" does not say how {scope.table[1]} and {col.table[1]}.{col.column} are linked.',
-                hint="Name the column, as in: where COLUMN is '...'.",
-            )
+        words = frozenset(self.linker.lexicon.names[col.table].columns[col.column])
+        path = col.path[len(scope.base) :]
+        self.linker.check_verb(Reached(col.table, path), scope.table, condition.verb, words)
 
     def _holder(self, condition: Holds, scope: Scope) -> Col:
         first = condition.values[0]

@@ -23,6 +23,7 @@ from proxy.nl.embedded.phrases import (
     DIRECTIONS,
     DISTINCT,
     GROUPING,
+    HAVING,
     NEGATIONS,
     ORDERING,
     RETURNING,
@@ -46,7 +47,7 @@ from proxy.nl.embedded.syntax import (
     Related,
 )
 from proxy.nl.embedded.tokens import Kind
-from proxy.nl.embedded.words import HAPPENED, NEUTRAL_VERBS
+from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED, NEUTRAL_VERBS
 
 AUXILIARIES = frozenset({"do", "does", "did", "has", "have", "had"})
 
@@ -132,8 +133,8 @@ class Grammar(Nouns):
         """How many sales did each salesperson make: one number for each."""
         if self.is_word(at, *AUXILIARIES) and self.is_word(at + 1, "each", "every"):
             for entity, end in self.entity(at + 2):
-                if self.word(end) in NEUTRAL_VERBS:
-                    yield entity, end + 1
+                if self.kind(end) is Kind.WORD and self.word(end) not in FUNCTION_WORDS:
+                    yield replace(entity, verb=self.word(end)), end + 1
 
     def _of_somebody(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
         """did customer 'X' place, does doctor PERSON_1 have."""
@@ -145,9 +146,9 @@ class Grammar(Nouns):
                 for more, after in self.modifiers(end + 1):
                     yield (Related(of, verb, parent=True), *more), after
         for value, end in self.value(at + 1):
-            if not value.number and self.word(end) in NEUTRAL_VERBS:
-                for more, after in self.modifiers(end + 1):
-                    yield (Holds((value,)), *more), after
+            if not value.number and (self.word(end) in NEUTRAL_VERBS or self.word(end) not in FUNCTION_WORDS):
+                for more, after in self.modifiers(end + 1) if self.kind(end) is Kind.WORD else ():
+                    yield (Holds((value,), verb=self.word(end)), *more), after
 
     def _which_rows(self, at: int) -> Iterator[Reading[Ask]]:
         """Which customers have more than 5 orders? Which city has the most customers?"""
@@ -167,11 +168,14 @@ class Grammar(Nouns):
     def _which_highest(self, found: NounPhrase, at: int) -> Iterator[Reading[Ask]]:
         """... has the most orders: the first one, where the noun is in the singular."""
         plural = found.head.plural if isinstance(found.head, Entity) else False
-        if plural or self.word(at) not in NEUTRAL_VERBS:
+        verb = self.word(at)
+        possible = verb in HAVING if isinstance(found.head, tuple) else verb in NEUTRAL_VERBS or self.is_participle(at)
+        if plural or not possible:
             return
         for by, descending, end in self.highest(at + 1):
             for more, after in self.modifiers(end):
-                subject = NounPhrase(found.head, (*found.conditions, *more), Rank(1, descending, by))
+                head = replace(found.head, verb=verb) if isinstance(found.head, Entity) else found.head
+                subject = NounPhrase(head, (*found.conditions, *more), Rank(1, descending, by))
                 yield from self._finish(Ask(subject), after)
 
     def _request(self, at: int) -> Iterator[Reading[Ask]]:

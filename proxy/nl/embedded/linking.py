@@ -116,6 +116,7 @@ class Linker:
 
     def reach(self, entity: Entity, scope: Scope, verb: str | None = None) -> Reached:
         """The table that the words name, nearest to the scope's noun, and the only way to it."""
+        verb = verb or entity.verb
         found: list[Reached] = []
         for target in entity.targets:
             if target.role is None:
@@ -135,23 +136,26 @@ class Linker:
         if len(best) > 1:
             ways = [f"{r.table[1]} through {spell(r.path)}" for r in best]
             raise ambiguous(entity.text, ways, "Name the link, as in the key column's name.")
-        self._check_verb(best[0], scope.table, verb)
+        self.check_verb(best[0], scope.table, verb)
         return best[0]
 
-    def _check_verb(self, reached: Reached, start: Name, verb: str | None) -> None:
-        """A verb must be one that only says `linked`, or share its stem with a table or key on the way."""
-        if verb is None or not reached.path or verb in _POSSESSING:
+    def check_verb(self, reached: Reached, start: Name, verb: str | None, more: frozenset[str] = frozenset()) -> None:
+        """A verb must be one that only says `linked`, or share its stem with a table or key on the way, or with `more`.
+
+        Through a key that says more than where it points to (sender_id), only a verb of that stem will do.
+        """
+        if verb is None or verb in _POSSESSING:
             return
         roles = [self.lexicon.role_words(s.key) for s in reached.path]
         own_role = [r for s, r in zip(reached.path, roles, strict=True) if r and self._is_special(s.key, r)]
         tables = {start, reached.table, *(s.target for s in reached.path)}
-        names = {stem(w) for t in tables for w in self.lexicon.names[t].words}
+        names = {stem(w) for t in tables for w in self.lexicon.names[t].words} | {stem(w) for w in more}
         stems = {stem(w) for r in roles for w in r}
         if (verb in NEUTRAL_VERBS and not own_role) or stem(verb) in stems or (stem(verb) in names and not own_role):
             return
         raise NoFitError(
             "the question is not understood",
-            detail=f'"{verb}" does not say how {start[1]} and {reached.table[1]} are linked; they are by {spell(reached.path)}.',
+            detail=f'"{verb}" does not say how {start[1]} and {reached.table[1]} are linked.',
             hint=f'Say "with {reached.table[1]}" or "of {reached.table[1]}".',
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from proxy.nl.embedded.clauses import Clauses, Place
 from proxy.nl.embedded.phrases import (
@@ -10,6 +11,7 @@ from proxy.nl.embedded.phrases import (
     AMBIGUOUS_TOTALS,
     COUNTS,
     DISTINCT,
+    HAVING,
     HIGHEST,
     RANKING,
     RELATIVES,
@@ -157,7 +159,7 @@ class Nouns(Clauses):
         if rank is not None and (rank.adjective or rank.common):
             return
         one = isinstance(found.head, Entity) and not found.head.plural
-        for by, descending, end in self._rank_tail(at):
+        for by, descending, verb, end in self._rank_tail(at):
             count = rank.count if rank else 1 if one or isinstance(found.head, tuple) else 0
             if count == 0 or (descending is None and (rank is None or not rank.named)):
                 if count == 0:
@@ -168,28 +170,32 @@ class Nouns(Clauses):
                 continue
             order = descending if descending is not None else bool(rank and rank.descending)
             for more, last in self.modifiers(end):
-                yield NounPhrase(found.head, (*found.conditions, *more), Rank(count, order, by)), last
+                if verb is not None and isinstance(found.head, tuple) and verb not in HAVING:
+                    continue
+                head = replace(found.head, verb=verb) if isinstance(found.head, Entity) else found.head
+                yield NounPhrase(head, (*found.conditions, *more), Rank(count, order, by)), last
 
     def _is_year(self, at: int) -> bool:
         return self.tokens[at].raw == self.tokens[at].text and 1900 <= int(self.tokens[at].text) < 2200  # noqa: PLR2004
 
-    def _rank_tail(self, at: int) -> Iterator[tuple[tuple[Measure | Field, ...], bool | None, int]]:
-        """(what by, descending or None where it is not said, index after)."""
+    def _rank_tail(self, at: int) -> Iterator[tuple[tuple[Measure | Field, ...], bool | None, str | None, int]]:
+        """(what by, descending or None where it is not said, verb of `who placed the most`, index after)."""
         for _, here in self.phrase(at, RANKING):
             for by, end in self._ranking_items(here):
-                yield by, None, end
+                yield by, None, None, end
             for by, descending, end in self.highest(here):
-                yield by, descending, end
-        for start in self._having(at):
-            yield from self.highest(start)
+                yield by, descending, None, end
+        for verb, start in self._having(at):
+            for by, descending, end in self.highest(start):
+                yield by, descending, verb, end
 
-    def _having(self, at: int) -> Iterator[int]:
+    def _having(self, at: int) -> Iterator[tuple[str | None, int]]:
         """Past with, who have, that placed: before `the most`."""
         if self.is_word(at, "with", "having"):
-            yield at + 1
+            yield None, at + 1
         here = self.skip(at, *RELATIVES)
-        if self.word(here) in NEUTRAL_VERBS:
-            yield here + 1
+        if self.word(here) in NEUTRAL_VERBS or self.is_participle(here):
+            yield self.word(here), here + 1
 
     def highest(self, at: int) -> Iterator[tuple[tuple[Measure | Field, ...], bool, int]]:
         """the most orders, the highest balance, the lowest average price: (what, descending, index after)."""

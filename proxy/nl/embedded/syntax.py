@@ -17,11 +17,12 @@ from proxy.nl.embedded.values import ColumnKey
 
 @dataclass(frozen=True)
 class Entity:
-    """Words that name a table. `plural` as they were written."""
+    """Words that name a table. `plural` as they were written; `verb`: what says how it is linked (`sales did each make`)."""
 
     text: str
     targets: tuple[TableTarget, ...]
     plural: bool = False
+    verb: str | None = None
 
 
 @dataclass(frozen=True)

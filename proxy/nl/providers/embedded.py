@@ -33,6 +33,7 @@ class EmbeddedProvider:
     fetch: Fetch = field(repr=False)
     name: str = "embedded"
     repairs: bool = False
+    local: bool = True
 
     async def generate(self, request: GenerateRequest) -> str:
         """The SQL for the request's question.

@@ -35,6 +35,7 @@ class OpenAIProvider:
     settings: OpenAISettings
     name: str = "openai"
     repairs: bool = True
+    local: bool = False
     _client: openai.AsyncOpenAI | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

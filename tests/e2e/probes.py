@@ -1,0 +1,111 @@
+"""What the tests of faults and of operation look at from outside: metrics, health, upstream backends, and patience."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from conftest import Pgveil
+
+PATIENCE = 60
+"""Seconds after which something that has to happen counts as hanging."""
+
+TABLES = """
+CREATE TABLE people (id int PRIMARY KEY, name text, code text);
+INSERT INTO people SELECT i, 'person ' || i, 'zq8x-' || i FROM generate_series(1, 5) AS i;
+"""
+POLICY = """
+version: 1
+roles:
+  dba: {users: [postgres, dba], bypass: true}
+  analyst: {users: [analyst]}
+defaults: {tables: deny}
+tables:
+  - {allow: ["public.*"], roles: [analyst]}
+masks:
+  - {columns: [public.people.code], mask: constant, with: {value: hidden}, except: [dba]}
+"""
+
+
+def eventually(happened: Callable[[], bool], what: str) -> None:
+    """Waits for it, in short steps. Fails with `what` where it does not come."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never happened: {what}")
+        time.sleep(0.05)
+
+
+def get(proxy: Pgveil, path: str) -> tuple[int, str]:
+    """Status and body of an HTTP path."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{proxy.http_port}{path}", timeout=PATIENCE) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def ready(proxy: Pgveil) -> dict[str, Any]:
+    status, body = get(proxy, "/readyz")
+    found: dict[str, Any] = json.loads(body)
+    assert (status == 200) == found["ready"]
+    return found
+
+
+def metric(proxy: Pgveil, name: str) -> float:
+    """The sum of a metric over its labels; `name` may be a regular expression with labels."""
+    found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", get(proxy, "/metrics")[1], re.MULTILINE)
+    return sum(map(float, found))
+
+
+def names_of(proxy: Pgveil, user: str, database: str) -> list[str]:
+    """A normal client's look: what `code` reads as."""
+    with psycopg.connect(proxy.dsn(user, database), autocommit=True) as connection:
+        return [row[0] for row in connection.execute("SELECT code FROM people ORDER BY id").fetchall()]
+
+
+CLEAR = [f"zq8x-{i}" for i in range(1, 6)]
+VEILED = ["hidden"] * 5
+
+
+def assert_serves(proxy: Pgveil, database: str) -> None:
+    """The process is up, has not failed anywhere, and normal clients get the right answers."""
+    assert proxy.process.poll() is None
+    assert names_of(proxy, "analyst", database) == VEILED
+    assert names_of(proxy, "dba", database) == CLEAR
+    assert metric(proxy, "pgveil_crashes_total") == 0
+
+
+def assert_no_session_is_left(proxy: Pgveil) -> None:
+    eventually(lambda: metric(proxy, "pgveil_sessions") == 0, "every session is gone")
+
+
+def open_socket(proxy: Pgveil) -> socket.socket:
+    return socket.create_connection((proxy.host, proxy.port), timeout=PATIENCE)
+
+
+def startup(user: str, database: str, version: int = 3 << 16, **parameters: str) -> bytes:
+    """A startup packet."""
+    pairs = {"user": user, "database": database, **parameters}
+    body = b"".join(k.encode() + b"\0" + v.encode() + b"\0" for k, v in pairs.items()) + b"\0"
+    return struct.pack("!ii", len(body) + 8, version) + body
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    """Everything until the peer closes; a peer that hangs is a TimeoutError."""
+    found = b""
+    try:
+        while chunk := sock.recv(65536):
+            found += chunk
+    except ConnectionResetError:
+        pass
+    return found
