@@ -13,13 +13,17 @@ from collections.abc import Callable, Mapping
 
 from proxy.conversation import Conversation, Entry, Note, effects
 from proxy.errors import ProtocolError, UpstreamError
+from proxy.policy.model import Effect
 from proxy.ports import Watcher
+from proxy.prepared import Statement
 from proxy.refusals import POISONED
 from proxy.scrub import Position, nowhere, scrub_error, scrub_notice
 from proxy.wire.buffer import Frame, Run
 from proxy.wire.codec import Code
 from proxy.wire.messages import (
+    FAILED,
     IDLE,
+    IN_TRANSACTION,
     STATEMENT,
     CommandComplete,
     ErrorResponse,
@@ -57,6 +61,7 @@ REPORTED = frozenset(
 FIXED = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
 """What a masked session's SQL is read by. Another value means that it got past the veil."""
 
+_STATUSES = {ReadyForQuery(status).encode(): status for status in (IDLE, IN_TRANSACTION, FAILED)}
 FATAL = frozenset({"FATAL", "PANIC"})
 
 
@@ -114,7 +119,8 @@ class Answers:
             settle = self._settlers.get(frame.tag)
             if settle is not None:
                 settle(entry, frame)
-        self.flush_made()
+        if entry.done:
+            self.flush_made()
 
     def _entry(self, frame: Frame) -> Entry:
         try:
@@ -124,13 +130,13 @@ class Answers:
 
     def _ready(self, frame: Frame) -> None:
         talk = self._talk
-        message = decode_backend(frame)
-        if not isinstance(message, ReadyForQuery):
+        status = _STATUSES.get(bytes(frame.raw))
+        if status is None:
             raise UpstreamError("the server's ReadyForQuery cannot be read")
-        talk.status = message.status
+        talk.status = status
         if not talk.masked:
             return
-        idle = message.status == IDLE
+        idle = status == IDLE
         talk.path.ready(idle=idle)
         if idle:
             talk.prepared.transaction_ended()
@@ -156,19 +162,12 @@ class Answers:
         note = _note(entry)
         if note.statement is None:
             return
+        effect = _effect(entry, note, note.statement)
+        if effect is None:
+            return
         message = decode_backend(frame)
         if not isinstance(message, CommandComplete):
             raise UpstreamError("the server's CommandComplete cannot be read")
-        if entry.request is Request.QUERY:
-            planned = [p for p in note.statement.plan.statements if p.kind is not None]
-            if note.completed >= len(planned):
-                raise UpstreamError("the server completed more statements than were sent")
-            effect = planned[note.completed].effect
-            note.completed += 1
-        else:
-            effect = next(effects(note.statement), None)
-        if effect is None:
-            return
         self._talk.path.apply(effect, message.tag)
         if effect.kind == "prepare" and effect.name is not None:
             self._talk.prepared.statements.settle(effect.name, note.statement)
@@ -246,6 +245,19 @@ def check_parameter(message: ParameterStatus) -> None:
 
 def _note(entry: Entry) -> Note:
     return entry.note if entry.note is not None else Note()
+
+
+def _effect(entry: Entry, note: Note, statement: Statement) -> Effect | None:
+    """What the statement does that has just been completed: the next one of a simple query, the one of a portal."""
+    planned = statement.plan.statements
+    if entry.request is not Request.QUERY:
+        return next(effects(statement), None)
+    while note.completed < len(planned) and planned[note.completed].kind is None:
+        note.completed += 1  # an empty statement, which nobody completes
+    if note.completed >= len(planned):
+        raise UpstreamError("the server completed more statements than were sent")
+    note.completed += 1
+    return planned[note.completed - 1].effect
 
 
 def _position(entry: Entry | None) -> Position:

@@ -19,10 +19,9 @@ from datetime import datetime
 import uvloop
 
 from proxy import localpg
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, UpstreamUnavailableError
 from proxy.feed import Feed
 from proxy.handshake import Door
-from proxy.nl import ports
 from proxy.nl.graph import Asker, AskServices
 from proxy.nl.ports import Answer, AskContext
 from proxy.nl.providers import build_provider
@@ -32,9 +31,9 @@ from proxy.ops.log import get_logger
 from proxy.ops.metrics import Metrics
 from proxy.policy.load import load_policies
 from proxy.ports import Asking
-from proxy.privacy import columns as private
 from proxy.privacy.pool import DetectorPool
-from proxy.privacy.question import MaskedQuestion, QuestionMasker
+from proxy.privacy.question import QuestionMasker
+from proxy.privacy.scrub import Scrubber
 from proxy.server import BACKLOG, Admission, Server
 from proxy.settings import HostPort, Settings, UpstreamDsn
 from proxy.veils import VeilHolder
@@ -129,19 +128,6 @@ class Reload:
         self._group.create_task(veils.reload(self._settings.policies, self._server.identify_again))
 
 
-class MaskLine:
-    """The privacy layer, for the agent: the same columns under the name that each side has for them."""
-
-    def __init__(self, masker: QuestionMasker) -> None:
-        self._masker = masker
-
-    async def mask(
-        self, text: str, schema_names: frozenset[str], private_columns: tuple[ports.PrivateColumn, ...]
-    ) -> MaskedQuestion:
-        columns = [private.PrivateColumn(c.schema, c.table, c.column, c.type_name, c.readable) for c in private_columns]
-        return await self._masker.mask(text, schema_names, columns)
-
-
 class AskLine:
     """The agent, for sessions: adds what it has to know about today's veil."""
 
@@ -167,14 +153,17 @@ async def _build(settings: Settings, veils: VeilHolder, stack: AsyncExitStack) -
     stack.push_async_exit(feed.__aexit__)
     try:
         await feed.__aenter__()
-    except Exception as error:  # the proxy starts all the same, and tells its clients
+    except UpstreamUnavailableError as error:  # the proxy starts all the same, and tells its clients
         metrics.catalog_refreshed(ok=False)
         _log.error("the database cannot be read", upstream=str(dsn), error_type=type(error).__name__)
     detector = DetectorPool()
     stack.push_async_callback(detector.close)
     provider = build_provider(settings.ask, feed.fetch)
-    masker = MaskLine(QuestionMasker(detector, feed.fetch))
-    asking = AskServices(provider, masker, feed.explain_cost, observe=metrics.ask)
+    stack.push_async_callback(provider.close)
+    masker = QuestionMasker(detector, feed.fetch)
+    # Comments are read by people and may name some: what leaves this machine goes without.
+    scrubber = None if provider.local else Scrubber(detector)
+    asking = AskServices(provider, masker, feed.explain_cost, scrubber=scrubber, observe=metrics.ask)
     return Services(dsn, veils, metrics, audit, feed, Asker(asking, settings.ask))
 
 

@@ -64,7 +64,8 @@ class SearchPath:
     @property
     def schemas(self) -> Path:
         """The names to search, in order, with "$user" resolved."""
-        return tuple(self._user if name == USER else name for name in self._state.now)
+        now = self._state.now
+        return tuple(self._user if name == USER else name for name in now) if USER in now else now
 
     @property
     def at_risk(self) -> bool:
@@ -103,7 +104,7 @@ class SearchPath:
 
     def ready(self, *, idle: bool) -> None:
         """The server is ready for a query. `idle`: no transaction block is open, so an implicit one has ended."""
-        if idle:
+        if idle and (self._failed or self.at_risk or self._savepoints):
             self._end(committed=not self._failed)
         if self._reported is not None and self._reported != self._state.now:
             self._state = _State(self._reported, self._reported)

@@ -19,6 +19,7 @@ from proxy.policy.decide import Veil
 from proxy.policy.load import load_policies
 from proxy.privacy.pool import DetectorPool
 from proxy.privacy.question import QuestionMasker
+from proxy.privacy.scrub import Scrubber
 
 
 async def preview(place: Place, user: str, question: str) -> Preview:
@@ -32,7 +33,8 @@ async def preview(place: Place, user: str, question: str) -> Preview:
     try:
         async with Feed(dsn.uri()) as feed:
             provider = build_provider(place.settings.ask, feed.fetch)
-            services = AskServices(provider, QuestionMasker(pool, feed.fetch), feed.explain_cost)
+            masker = QuestionMasker(pool, feed.fetch)
+            services = AskServices(provider, masker, feed.explain_cost, scrubber=Scrubber(pool))
             today = datetime.now().astimezone().date()
             context = AskContext(identity, SCHEMAS, Veil(policy, feed.catalog), today)
             return await Asker(services, place.settings.ask).preview(question, context)

@@ -136,10 +136,10 @@ class Asker:
         return answer
 
     async def preview(self, question: str, context: AskContext) -> Preview:
-        """What a model would be sent for the question; nothing is sent."""
+        """What a model outside this machine would be sent for the question; nothing is sent."""
         state = State(question=question, context=context)
-        for node in (self._nodes.mask, self._nodes.retrieve):
-            state.update(await node(state))
+        state.update(await self._nodes.masked(state, local=False))
+        state.update(await self._nodes.retrieve(state))
         request = state["request"]
         return Preview(request.question, build_messages(request), request.hints, self._services.provider.name)
 
@@ -202,9 +202,13 @@ class _Nodes:
         self._checker = Checker(services.explain_cost, limits.max_cost, limits.max_rows)
 
     async def mask(self, state: State) -> State:
+        return await self.masked(state, local=self._services.provider.local)
+
+    async def masked(self, state: State, *, local: bool) -> State:
+        """The question without private values. `local`: without looking for those that the role cannot read."""
         known = await self._library.known(state["context"])
         private = known.private
-        if self._services.provider.local:
+        if local:
             private = tuple(column for column in private if column.readable)
         masked = await self._services.masker.mask(state["question"], known.names, private)
         return {"known": known, "masked": masked}

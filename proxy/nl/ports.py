@@ -185,6 +185,9 @@ class Provider(Protocol):
     @property
     def local(self) -> bool: ...
 
+    async def close(self) -> None:
+        """Gives back what it holds open."""
+
     async def generate(self, request: GenerateRequest) -> str:
         """One SELECT, possibly in a code fence, or `CANNOT: reason`.
 

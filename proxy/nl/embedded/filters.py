@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.nl.embedded.joins import Path, is_forward
-from proxy.nl.embedded.linking import DATES, Linker, NoFitError, Reached, Scope, ambiguous
+from proxy.nl.embedded.linking import DATES, Linker, Reached, Scope
 from proxy.nl.embedded.logical import (
     Agg,
     Cmp,
@@ -25,6 +25,7 @@ from proxy.nl.embedded.logical import (
     Truth,
     Within,
 )
+from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError, ambiguous, not_held
 from proxy.nl.embedded.syntax import (
     AnyOf,
     Between,
@@ -49,7 +50,6 @@ from proxy.nl.embedded.words import NEUTRAL_VERBS, stem
 from proxy.nl.schema import ColumnView, Family
 from proxy.policy.catalog import Name
 
-NOT_UNDERSTOOD = "the question is not understood"
 Fits = Callable[[ColumnView], bool]
 
 
@@ -137,7 +137,9 @@ class Filters:
             col = self._column(condition.field, scope, lambda c: c.family is Family.NUMBER)
             value = condition.values[0]
             if not value.number:
-                raise NoFitError(NOT_UNDERSTOOD, detail=f'"{condition.field.text}" is compared with something not a number.')
+                raise NoFitError(
+                    NOT_UNDERSTOOD, detail=f'"{condition.field.text}" is compared with something not a number.'
+                )
             return (Cmp(col, condition.op, Literal(value.text, number=True)),)
         col = self._column(condition.field, scope, self._takes(condition.values))
         literals = tuple(lit for value in condition.values for lit in self.literals(value, col))
@@ -186,7 +188,9 @@ class Filters:
     def _like(self, condition: Like, scope: Scope) -> tuple[Test, ...]:
         col = self._column(condition.field, scope, lambda c: c.family is Family.TEXT)
         if any(v.placeholder for v in condition.values):
-            raise NoFitError(NOT_UNDERSTOOD, detail="A private value can only be compared whole.", hint="Use: is, is not.")
+            raise NoFitError(
+                NOT_UNDERSTOOD, detail="A private value can only be compared whole.", hint="Use: is, is not."
+            )
         patterns = tuple(_pattern(v.text, condition.how) for v in condition.values)
         return (Pattern(col, patterns, condition.negated),)
 
@@ -239,7 +243,7 @@ class Filters:
             (key, path) for key in keys for path in self.linker.graph.paths(scope.table, key[:2])
         ]
         if not found:
-            raise NotHeldError(value, scope.table[1], self.linker.columns_hint(scope.table))
+            raise not_held(value, scope.table[1], self.linker.columns_hint(scope.table))
         nearest = min(len(path) for _, path in found)
         best = [(key, path) for key, path in found if len(path) == nearest]
         if len(best) > 1:
@@ -358,18 +362,6 @@ class Filters:
             )
         agg = Agg(measure.func, (replace(col, path=()),), measure.distinct)
         return (Grouped(scope.base, path, (), agg, condition.op, value),)
-
-
-class NotHeldError(NoFitError):
-    """A value that no column in reach holds."""
-
-    def __init__(self, value: Value, table: str, hint: str) -> None:
-        what = "The placeholder" if value.placeholder else f'The value "{value.text}"'
-        super().__init__(
-            NOT_UNDERSTOOD,
-            detail=f"{what} is in no column that could be meant of {table}.",
-            hint=f"Name its column, as in: where COLUMN is '...'. {hint}",
-        )
 
 
 def _is_negative(test: Test) -> bool:

@@ -6,42 +6,24 @@ ambiguity, which is final: the error names the choices. A mention that fits noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy.errors import NotUnderstoodError, UnanswerableError
+from proxy.errors import UnanswerableError
 from proxy.nl.embedded.joins import Graph, Path, Step, is_forward, is_implied, spell
 from proxy.nl.embedded.logical import Col
 from proxy.nl.embedded.names import PART, ColumnTarget, Lexicon
 from proxy.nl.embedded.phrases import AGE_ORDER, DATE_ORDER
+from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError, ambiguous
 from proxy.nl.embedded.syntax import Entity, Field
 from proxy.nl.embedded.words import NEUTRAL_VERBS, stem
 from proxy.nl.schema import ColumnView, Family, SchemaView, TableView
 from proxy.policy.catalog import ForeignKey, Name
 
 DATES = frozenset({Family.DATE, Family.TIMESTAMP})
-MAX_CHOICES = 6
 _MAINTENANCE = frozenset({"updated", "modified", "deleted", "changed", "synced", "archived"})
 _DATE_WORDS = frozenset({"date", "time", "at", "on", "ts", "dt", "timestamp", "datetime", "day", "of"})
 _POSSESSING = frozenset({"have", "has", "had", "having", "with", "own", "owns", "owned"})
-
-
-class NoFitError(NotUnderstoodError):
-    """This reading does not fit the schema; another one may."""
-
-
-class AmbiguousError(NotUnderstoodError):
-    """Two meanings, equally good: no further reading is tried."""
-
-
-def ambiguous(text: str, choices: Sequence[str], hint: str | None = None) -> AmbiguousError:
-    ordered = sorted(set(choices))
-    shown = " or ".join(ordered[:MAX_CHOICES]) + (" or others" if len(ordered) > MAX_CHOICES else "")
-    return AmbiguousError(
-        "the question can be read in more than one way",
-        detail=f'"{text}" could be {shown}.',
-        hint=hint or f"Say which one: {shown}.",
-    )
 
 
 @dataclass(frozen=True)
@@ -54,6 +36,11 @@ class Scope:
 
     def at(self, path: Path) -> Scope:
         return Scope(self.root, path[-1].target if path else self.table, (*self.base, *path))
+
+
+def root_scope(table: Name) -> Scope:
+    """The scope of a query's root itself."""
+    return Scope(table, table)
 
 
 @dataclass(frozen=True)
@@ -106,7 +93,7 @@ class Linker:
         tables = {t.table for t in entity.targets if t.role is None}
         if not tables:
             raise NoFitError(
-                "the question is not understood",
+                NOT_UNDERSTOOD,
                 detail=f'"{entity.text}" names a link, not a table.',
                 hint="Name the table whose rows you want.",
             )
@@ -125,7 +112,7 @@ class Linker:
                 found.append(Reached(target.table, (Step(target.role, forward=True),)))
         if not found:
             raise NoFitError(
-                "the question is not understood",
+                NOT_UNDERSTOOD,
                 detail=f'Nothing links {scope.table[1]} to "{entity.text}".',
                 hint="Tables are linked by foreign keys, or by a column named after the other table.",
             )
@@ -154,7 +141,7 @@ class Linker:
         if (verb in NEUTRAL_VERBS and not own_role) or stem(verb) in stems or (stem(verb) in names and not own_role):
             return
         raise NoFitError(
-            "the question is not understood",
+            NOT_UNDERSTOOD,
             detail=f'"{verb}" does not say how {start[1]} and {reached.table[1]} are linked.',
             hint=f'Say "with {reached.table[1]}" or "of {reached.table[1]}".',
         )
@@ -206,7 +193,7 @@ class Linker:
         ]
         if not found:
             raise NoFitError(
-                "the question is not understood",
+                NOT_UNDERSTOOD,
                 detail=f'{scope.table[1]} has no column "{field.text}" that fits here, nor has a table linked to it.',
                 hint=self.columns_hint(scope.table),
             )
@@ -226,7 +213,7 @@ class Linker:
         own = [t for t in field.targets if t.table == reached.table and (fits is None or self._fits(t, fits))]
         if not own:
             raise NoFitError(
-                "the question is not understood",
+                NOT_UNDERSTOOD,
                 detail=f'{reached.table[1]} has no column "{field.text}" that fits here.',
                 hint=self.columns_hint(reached.table),
             )
@@ -248,7 +235,7 @@ class Linker:
             if len(last.key.columns) == 1:
                 return self.col(scope, here.path, here.table, last.key.columns[0])
         if len(view.primary_key) != 1:
-            raise NoFitError("the question is not understood", detail=f"{view.qualified} has no primary key of one column.")
+            raise NoFitError(NOT_UNDERSTOOD, detail=f"{view.qualified} has no primary key of one column.")
         return self.col(scope, reached.path, reached.table, view.primary_key[0])
 
     def measured_column(self, scope: Scope, text: str, words: tuple[str, ...]) -> Col:
@@ -266,7 +253,7 @@ class Linker:
         if found:
             raise ambiguous(text, [f"{scope.table[1]}.{c}" for c in found])
         raise NoFitError(
-            "the question is not understood",
+            NOT_UNDERSTOOD,
             detail=f'"{text}" fits no column of {scope.table[1]}.',
             hint=self.columns_hint(scope.table),
         )
@@ -295,7 +282,7 @@ class Linker:
         if len(texts) > 1:
             raise ambiguous(text, [f"{reached.table[1]}.{c}" for c in texts])
         raise NoFitError(
-            "the question is not understood",
+            NOT_UNDERSTOOD,
             detail=f"No column of {reached.table[1]} is called a name.",
             hint=self.columns_hint(reached.table),
         )
@@ -383,7 +370,7 @@ class Linker:
         if nearest:
             raise ambiguous("the date", [f"the date of {t[1]} through {spell(p)}" for p, t in nearest])
         raise NoFitError(
-            "the question is not understood",
+            NOT_UNDERSTOOD,
             detail=f"{scope.table[1]} has no date column.",
             hint=self.columns_hint(scope.table),
         )

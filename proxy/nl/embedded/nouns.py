@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from proxy.nl.embedded.clauses import Clauses, Place
+from proxy.nl.embedded.clauses import Clauses
+from proxy.nl.embedded.columns import Place
 from proxy.nl.embedded.phrases import (
     AGGREGATES,
     AMBIGUOUS_TOTALS,

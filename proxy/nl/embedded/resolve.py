@@ -1,47 +1,20 @@
-"""From a reading of the question to a query: which rows it is about, what is shown, grouped, sorted and cut.
+"""From a reading of the question to a query: which rows it is about, what is shown, sorted and cut.
 
-The rows are those of one table, the root; everything else is reached from it. Aggregates are only taken where no way
-multiplies the root's rows; a count may be, and is then of distinct rows.
+The rows are those of one table, the root; everything else is reached from it. Questions for numbers are
+`aggregates`'.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from proxy.errors import NotUnderstoodError
-from proxy.nl.embedded.filters import NOT_UNDERSTOOD, Filters, measure_is_rows
+from proxy.nl.embedded.aggregates import Aggregates
+from proxy.nl.embedded.filters import Filters
 from proxy.nl.embedded.joins import is_forward
-from proxy.nl.embedded.linking import DATES, Linker, NoFitError, Scope, ambiguous
-from proxy.nl.embedded.logical import Agg, Cmp, Col, Expr, Literal, Query, Sort, Test, Trunc
-from proxy.nl.embedded.names import ColumnTarget
-from proxy.nl.embedded.syntax import (
-    Ask,
-    Bucket,
-    Condition,
-    During,
-    Entity,
-    Field,
-    Group,
-    Holds,
-    Item,
-    Measure,
-    NounPhrase,
-    Order,
-    Rank,
-    Related,
-    Totals,
-)
+from proxy.nl.embedded.linking import Linker, Scope, root_scope
+from proxy.nl.embedded.logical import Col, Expr, Query, Sort
+from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError
+from proxy.nl.embedded.roots import RANKABLE, Roots, measures_of
+from proxy.nl.embedded.syntax import Ask, Entity, Field, Item, Measure, NounPhrase, Order, Rank, Related, Totals
 from proxy.nl.schema import Family
-from proxy.policy.catalog import Name
-
-
-@dataclass(frozen=True)
-class GroupKey:
-    """One group: what it is grouped by, and what of it is shown. `scope` of an entity's rows, for more of its columns."""
-
-    keys: tuple[Expr, ...]
-    shown: tuple[Expr, ...]
-    scope: Scope | None = None
 
 
 class Resolver:
@@ -50,16 +23,18 @@ class Resolver:
     def __init__(self, linker: Linker) -> None:
         self.linker = linker
         self.filters = Filters(linker)
+        self.roots = Roots(linker)
+        self.aggregates = Aggregates(linker, self.filters, self.roots)
 
     def resolve(self, ask: Ask) -> Query:
         """The query that the reading asks for. Raises NoFitError where it makes no sense in this schema."""
-        measures = _measures(ask)
+        measures = measures_of(ask)
         rank = ask.subject.rank if ask.subject else None
         grouped = None if measures or ask.groups else self._as_groups(ask)
         if grouped is not None:
-            return self._aggregated(*grouped)
+            return self.aggregates.query(*grouped)
         if measures or ask.groups:
-            return self._aggregated(ask, measures)
+            return self.aggregates.query(ask, measures)
         if ask.subject is not None and isinstance(ask.subject.head, Entity):
             return self._listed(ask, ask.subject, rank)
         return self._projected(ask)
@@ -77,7 +52,7 @@ class Resolver:
                 found.append(Measure("count", of=NounPhrase(condition.of.head)))
         if not found or not fields or len(fields) != len(head if isinstance(head, tuple) else ()):
             return None
-        tables = {self._measure_table(m, []) for m in found}
+        tables = {self.roots.measure_table(m, []) for m in found}
         if len(tables) > 1 or not all(any({t.table} == tables for t in f.targets) for f in fields):
             return None
         subject = NounPhrase(fields, conditions, ask.subject.rank if ask.subject else None)
@@ -90,7 +65,7 @@ class Resolver:
         head = subject.head
         if not isinstance(head, Entity):
             raise NoFitError(NOT_UNDERSTOOD)
-        scope = self._scope(self.linker.subject(head))
+        scope = root_scope(self.linker.subject(head))
         conditions = (*subject.conditions, *ask.conditions)
         if ask.items:
             outputs: tuple[Expr, ...] = tuple(self._shown(item, scope) for item in ask.items)
@@ -131,9 +106,9 @@ class Resolver:
         if not found or len(found) != len(fields):
             raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear whose columns are asked for.")
         context = [f.owner for f in found if f.owner is not None]
-        context += self._context(tuple(c for c in conditions if isinstance(c, Related) and c.parent))
-        root = self._finest([self._field_table(f, context) for f in found])
-        scope = self._scope(root)
+        context += self.roots.context(tuple(c for c in conditions if isinstance(c, Related) and c.parent))
+        root = self.roots.finest([self.roots.field_table(f, context) for f in found])
+        scope = root_scope(root)
         outputs = tuple(self._shown(f, scope) for f in found)
         order = tuple(self._row_order(o, scope, outputs) for o in ask.order)
         self._check_distinct(ask, order, outputs)
@@ -186,7 +161,7 @@ class Resolver:
         for by in rank.by:
             if not isinstance(by, Field):
                 raise NoFitError(NOT_UNDERSTOOD)
-            col = self.linker.usable(self.linker.field(by, scope, lambda c: c.family in _RANKABLE))
+            col = self.linker.usable(self.linker.field(by, scope, lambda c: c.family in RANKABLE))
             if not is_forward(col.path):
                 raise NoFitError(
                     NOT_UNDERSTOOD,
@@ -204,399 +179,3 @@ class Resolver:
         done = {s.expr for s in order}
         sortable = [o for o in unmasked if o.family is not Family.OTHER or o.column in view.primary_key]
         return tuple(Sort(o) for o in sortable if o not in done)
-
-    # Aggregates
-
-    def _aggregated(self, ask: Ask, measures: list[Measure]) -> Query:
-        groups = self._group_words(ask)
-        plain = (*(ask.subject.conditions if ask.subject else ()), *ask.conditions)
-        plain += tuple(
-            c for m in measures if m.of is not None and isinstance(m.of.head, tuple) for c in m.of.conditions
-        )
-        context = self._context(plain, groups)
-        roots = [self._measure_table(m, context) for m in measures if m.func != "count" or m.of or m.field]
-        if not roots and ask.subject is not None and isinstance(ask.subject.head, Entity):
-            roots = [self.linker.subject(ask.subject.head)]
-        if not roots and ask.subject is not None and isinstance(ask.subject.head, tuple):
-            roots = [self._field_table(f, context) for f in ask.subject.head]
-        if not roots:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
-        scope = self._scope(self._finest(list(roots)))
-        keys = [self._group_key(g, scope) for g in groups]
-        tests, having = self._aggregate_tests(ask, measures, keys, scope)
-        spread = any(not is_forward(c.path) for k in keys for e in k.keys for c in _columns(e))
-        aggs = {m: self._aggregate(m, scope, spread=spread) for m in measures}
-        outputs = self._aggregate_outputs(ask, keys, aggs, scope)
-        group_by = tuple(dict.fromkeys(e for k in keys for e in k.keys))
-        group_by += tuple(dict.fromkeys(o for o in outputs if not isinstance(o, Agg) and o not in group_by))
-        rank = ask.subject.rank if ask.subject else None
-        order = self._aggregate_order(ask, rank, aggs, keys)
-        if rank is not None and not rank.by and not rank.common:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
-        if not groups:
-            group_by = ()
-        return Query(scope.root, outputs, tests, group_by, having, order, rank.count if rank else None)
-
-    def _group_words(self, ask: Ask) -> tuple[Group, ...]:
-        """The groups that are named, and the subject where it is ranked or shown with totals."""
-        subject = ask.subject
-        if subject is None:
-            return ask.groups
-        heads: tuple[Group, ...] = (subject.head,) if isinstance(subject.head, Entity) else subject.head
-        return (*heads, *ask.groups)
-
-    def _aggregate_tests(
-        self, ask: Ask, measures: list[Measure], keys: list[GroupKey], scope: Scope
-    ) -> tuple[tuple[Test, ...], tuple[Cmp, ...]]:
-        conditions: list[tuple[Condition, Scope]] = []
-        named = ask.items if ask.returned else ()
-        counted = [m for m in measures if m.of is not None and m.of.conditions and m not in named]
-        several = {m for m in measures if (m.func != "count" or m.of is not None) and m not in named}
-        if any(isinstance(i, Measure) and i.of is not None and i.of.conditions for i in named):
-            counted = [m for m in measures if m.of is not None and m.of.conditions]
-            several = set(measures)
-        if counted and len(several) > 1:
-            raise NoFitError(
-                NOT_UNDERSTOOD,
-                detail="It is not clear whether a condition holds for every number asked for.",
-                hint="Put the condition at the end, after the groups, or ask for one number at a time.",
-            )
-        for measure in counted:
-            of = measure.of
-            if of is not None:
-                conditions += [(c, self._measure_scope(measure, scope)) for c in of.conditions]
-        subject_scope = keys[0].scope if keys and ask.subject is not None else None
-        having: list[Cmp] = []
-        for condition in ask.subject.conditions if ask.subject else ():
-            if isinstance(condition, During) and condition.field is None and condition.verb is None:
-                conditions.append((condition, scope))
-            elif subject_scope is None and (test := self._having(condition, scope)) is not None:
-                having.append(test)
-            else:
-                conditions.append((condition, subject_scope or scope))
-        for condition in ask.conditions:
-            test = self._having(condition, scope) if keys and isinstance(condition, Totals | Related) else None
-            if test is not None:
-                having.append(test)
-            else:
-                conditions.append((condition, scope))
-        scopes = dict.fromkeys(s for _, s in conditions)
-        found = [t for s in scopes for t in self.filters.tests(tuple(c for c, at in conditions if at == s), s)]
-        tests = tuple(dict.fromkeys(found))
-        self.filters.check_contradiction(tests)
-        return tests, tuple(having)
-
-    def _having(self, condition: Condition, scope: Scope) -> Cmp | None:
-        """What is said of a group: `cities with more than 5 customers`."""
-        match condition:
-            case Related(of=NounPhrase(head=Entity() as head, conditions=()), op=str() as op, count=count):
-                if self.linker.subject(head) == scope.root:
-                    return Cmp(Agg("count"), op, Literal(str(count), number=True))
-            case Totals(measure=measure, op=op, number=number):
-                return Cmp(self._aggregate(measure, scope, spread=False), op, Literal(number.text, number=True))
-            case _:
-                return None
-        return None
-
-    def _measure_scope(self, measure: Measure, scope: Scope) -> Scope:
-        of = measure.of
-        if of is None or not isinstance(of.head, Entity):
-            return scope
-        reached = self.linker.reach(of.head, scope)
-        return scope.at(reached.path)
-
-    def _aggregate(self, measure: Measure, scope: Scope, *, spread: bool) -> Agg:
-        """The aggregate over the root's rows. `spread`: a group's way multiplies them."""
-        if measure.func == "count" and measure.field is None:
-            return self._count(measure, scope, spread=spread)
-        if measure.field is None:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is aggregated.")
-        wanted = _AGGREGABLE[measure.func]
-        col = self.linker.usable(self.linker.field(measure.field, scope, lambda c: c.family in wanted))
-        if col.path or spread:
-            raise NoFitError(
-                NOT_UNDERSTOOD,
-                detail=f"A value of {col.table[1]}.{col.column} would count more than once.",
-                hint="Ask for one number at a time, grouped by what each row has one of.",
-            )
-        return Agg(measure.func, (col,), measure.distinct)
-
-    def _count(self, measure: Measure, scope: Scope, *, spread: bool) -> Agg:
-        of = measure.of
-        if of is not None and isinstance(of.head, tuple):
-            cols = tuple(self.linker.usable(self.linker.field(f, scope)) for f in of.head)
-            if len(cols) != 1 or not is_forward(cols[0].path):
-                raise NoFitError(NOT_UNDERSTOOD, detail="Only the values of one column can be counted.")
-            return Agg("count", cols, distinct=True)
-        if of is None or not isinstance(of.head, Entity):
-            return self._distinct_rows(scope, Scope(scope.root, scope.root)) if spread else Agg("count")
-        reached = self.linker.reach(of.head, scope)
-        if not reached.path:
-            return self._distinct_rows(scope, scope) if spread else Agg("count")
-        if not is_forward(reached.path) or not measure.distinct:
-            raise NoFitError(
-                NOT_UNDERSTOOD,
-                detail=f'"{of.head.text}" could be counted among {scope.table[1]}, or all of them.',
-                hint=f'Say "number of distinct {of.head.text}", or ask for one number at a time.',
-            )
-        return self._distinct_rows(scope, scope.at(reached.path))
-
-    def _distinct_rows(self, scope: Scope, counted: Scope) -> Agg:
-        key = self.linker.view(counted.table).primary_key
-        if len(key) != 1:
-            raise NoFitError(NOT_UNDERSTOOD, detail=f"{counted.table[1]} has no primary key of one column to count by.")
-        path = counted.base[len(scope.base) :]
-        return Agg("count", (self.linker.col(scope, path, counted.table, key[0]),), distinct=True)
-
-    def _group_key(self, group: Group, scope: Scope) -> GroupKey:
-        match group:
-            case Bucket(unit=unit, field=None):
-                named = self.linker.dates_of_verb(scope, group.verb) if group.verb else self.linker.own_date(scope)
-                if named is None:
-                    raise NoFitError(NOT_UNDERSTOOD, detail=f'"{group.verb}" names no date of {scope.table[1]}.')
-                trunc = Trunc(unit, self.linker.usable(named))
-                return GroupKey((trunc,), (trunc,))
-            case Bucket(unit=unit, field=Field() as field):
-                col = self.linker.usable(self.linker.field(field, scope, lambda c: c.family in DATES))
-                return GroupKey((Trunc(unit, col),), (Trunc(unit, col),))
-            case Field(key=False):
-                col = self.linker.usable(self.linker.field(group, scope))
-                return GroupKey((col,), (col,))
-            case Field(owner=Entity() as owner):
-                return self._entity_key(owner, scope, by_key=True)
-            case Entity():
-                return self._entity_key(group, scope, by_key=False)
-            case _:
-                raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear how to group.")
-
-    def _entity_key(self, entity: Entity, scope: Scope, *, by_key: bool) -> GroupKey:
-        """Rows of a table as groups: by primary key, shown by what names them."""
-        reached = self.linker.reach(entity, scope)
-        if not reached.path:
-            raise NoFitError(NOT_UNDERSTOOD, detail=f"Each of {scope.table[1]} would be a group of its own.")
-        view = self.linker.view(reached.table)
-        keys = [self.linker.usable(self.linker.col(scope, reached.path, view.key, c)) for c in view.primary_key]
-        if not keys:
-            raise NoFitError(NOT_UNDERSTOOD, detail=f"{view.qualified} has no primary key to group by.")
-        names = [self.linker.col(scope, reached.path, view.key, c) for c in self.linker.display(view.key)]
-        shown = [c for c in names if not self.linker.column_view(c).masked]
-        return GroupKey(tuple(keys), tuple(keys if by_key or not shown else shown), scope.at(reached.path))
-
-    def _aggregate_outputs(
-        self, ask: Ask, keys: list[GroupKey], aggs: dict[Measure, Agg], scope: Scope
-    ) -> tuple[Expr, ...]:
-        shown = tuple(e for k in keys for e in k.shown)
-        items = ask.items
-        named = [i for i in items if not isinstance(i, Measure)]
-        if ask.extra:
-            extra = [e for i in ask.extra for e in self._aggregate_output(i, keys, aggs, scope)]
-            return tuple(dict.fromkeys((*shown, *extra)))
-        if not items:
-            return tuple(dict.fromkeys((*shown, *aggs.values())))
-        if named:
-            if not keys:
-                raise NoFitError(
-                    NOT_UNDERSTOOD,
-                    detail="A column stands beside a total, without a group.",
-                    hint='Say what to group by, as in: "for each city".',
-                )
-            outputs = [e for i in items for e in self._aggregate_output(i, keys, aggs, scope)]
-            return tuple(dict.fromkeys(outputs))
-        totals = tuple(aggs[i] for i in items if isinstance(i, Measure))
-        return tuple(dict.fromkeys((*shown, *totals)))
-
-    def _aggregate_output(
-        self, item: Item, keys: list[GroupKey], aggs: dict[Measure, Agg], scope: Scope
-    ) -> tuple[Expr, ...]:
-        """An item beside totals: a total, a group, or a column of a group's rows."""
-        if isinstance(item, Measure):
-            return (aggs[item],)
-        if isinstance(item, Bucket):
-            found = [e for k in keys for e in k.keys if isinstance(e, Trunc) and e.unit == item.unit]
-            if len(found) == 1:
-                return (found[0],)
-            raise NoFitError(NOT_UNDERSTOOD, detail=f'"{item.unit}" is not what is grouped by.')
-        if isinstance(item, Entity):
-            raise NoFitError(NOT_UNDERSTOOD, detail=f'It is not clear which columns of "{item.text}" to show.')
-        return (self._column_of_group(item, keys, scope),)
-
-    def _column_of_group(self, field: Field, keys: list[GroupKey], scope: Scope) -> Expr:
-        for key in keys:
-            if key.scope is not None and field.owner is None:
-                try:
-                    col = self.linker.field(field, key.scope)
-                except NoFitError:
-                    continue
-                if col.path == key.scope.base:
-                    return col
-        col = self.linker.field(field, scope)
-        grouped = {e for k in keys for e in k.keys}
-        within = any(k.scope is not None and col.path == k.scope.base for k in keys)
-        if col in grouped or within:
-            return col
-        raise NoFitError(
-            NOT_UNDERSTOOD,
-            detail=f'"{field.text}" has no single value in a group.',
-            hint=f"Group by it too: for each {field.text}.",
-        )
-
-    def _aggregate_order(
-        self, ask: Ask, rank: Rank | None, aggs: dict[Measure, Agg], keys: list[GroupKey]
-    ) -> tuple[Sort, ...]:
-        order = [self._group_sort(o, aggs, keys) for o in ask.order]
-        if rank is not None:
-            for by in rank.by or ((Measure("count"),) if rank.common else ()):
-                if not isinstance(by, Measure):
-                    raise NoFitError(NOT_UNDERSTOOD, detail=f'"{by.text}" has many values in a group.')
-                self._check_rank(rank, by, keys)
-                order.append(Sort(aggs[by], rank.descending))
-        done = {s.expr for s in order}
-        rest = [e for k in keys for e in (*k.shown, *k.keys) if e not in done and not self._unsortable(e)]
-        return (*order, *(Sort(e) for e in dict.fromkeys(rest)))
-
-    def _unsortable(self, expr: Expr) -> bool:
-        return isinstance(expr, Col) and self.linker.column_view(expr).masked
-
-    def _check_rank(self, rank: Rank, by: Measure, keys: list[GroupKey]) -> None:
-        """`fewest orders` would leave out those with none, which come first."""
-        if by.func == "count" and not rank.descending and any(k.scope is not None for k in keys):
-            raise NotUnderstoodError(
-                NOT_UNDERSTOOD,
-                detail="The lowest numbers would leave out rows that have none at all.",
-                hint='Ask "with no ..." for those, or "with fewer than N ...".',
-            )
-
-    def _group_sort(self, order: Order, aggs: dict[Measure, Agg], keys: list[GroupKey]) -> Sort:
-        match order.by:
-            case None:
-                distinct = list(dict.fromkeys(aggs.values()))
-                if len(distinct) == 1:
-                    return Sort(distinct[0], order.descending)
-                raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by which number to sort.")
-            case Measure():
-                return Sort(aggs[order.by], order.descending)
-            case Bucket(unit=unit):
-                found: list[Expr] = [e for k in keys for e in k.keys if isinstance(e, Trunc) and e.unit == unit]
-            case Field(targets=targets):
-                named = {(t.table, t.column) for t in targets}
-                shown = [e for k in keys for e in (*k.keys, *k.shown)]
-                found = [e for e in shown if isinstance(e, Col) and (e.table, e.column) in named]
-        if len(set(found)) != 1:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what to sort the groups.")
-        return Sort(self._sortable(found[0]), order.descending)
-
-    # Roots
-
-    def _scope(self, table: Name) -> Scope:
-        return Scope(table, table)
-
-    def _context(self, conditions: tuple[Condition, ...], groups: tuple[Group, ...] = ()) -> list[Entity]:
-        """The tables that the question names besides what it measures."""
-        found = [c.of.head for c in conditions if isinstance(c, Related) and isinstance(c.of.head, Entity)]
-        found += [c.owner for c in conditions if isinstance(c, Holds) and c.owner is not None]
-        for group in groups:
-            if isinstance(group, Entity):
-                found.append(group)
-            elif isinstance(group, Field) and group.owner is not None:
-                found.append(group.owner)
-        return found
-
-    def _measure_table(self, measure: Measure, context: list[Entity]) -> Name:
-        if measure_is_rows(measure) and measure.of is not None and isinstance(measure.of.head, Entity):
-            return self.linker.subject(measure.of.head)
-        if measure.of is not None and isinstance(measure.of.head, tuple):
-            return self._finest([self._field_table(f, context) for f in measure.of.head])
-        if measure.field is None:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is measured.")
-        return self._field_table(measure.field, context, _AGGREGABLE[measure.func])
-
-    def _field_table(
-        self, field: Field, context: list[Entity], families: frozenset[Family] = frozenset(Family)
-    ) -> Name:
-        """The table of a column, from which every table that the question names has one row at most."""
-        if field.owner is not None:
-            return self.linker.subject(field.owner)
-        targets = [t for t in field.targets if self._family(t) in families]
-        near = [(self._distance(t, context), t) for t in targets]
-        reachable = [(d, t) for d, t in near if d is not None]
-        if not reachable:
-            raise NoFitError(
-                NOT_UNDERSTOOD,
-                detail=f'No column "{field.text}" fits what else is named.',
-                hint="Say whose it is, as in: total amount of payments.",
-            )
-        nearest = min(d for d, _ in reachable)
-        close = [t for d, t in reachable if d == nearest]
-        rank = min(t.rank for t in close)
-        tables = {t.table for t in close if t.rank == rank}
-        better = {t.table for d, t in reachable if t.rank < rank} if rank == _PART else set()
-        if len(tables | better) > 1:
-            names = [f"{t.table[1]}.{t.column}" for _, t in reachable if t.table in tables | better]
-            raise ambiguous(field.text, names)
-        return next(iter(tables))
-
-    def _family(self, target: ColumnTarget) -> Family:
-        view = self.linker.view(target.table).column(target.column)
-        return view.family if view else Family.OTHER
-
-    def _distance(self, target: ColumnTarget, context: list[Entity]) -> int | None:
-        """Links from the column's table to every table named; None where one cannot be reached so."""
-        total = 0
-        for entity in context:
-            lengths = [
-                len(path)
-                for t in entity.targets
-                for path in self.linker.graph.paths(target.table, t.table)
-                if is_forward(path)
-            ]
-            if not lengths:
-                return None
-            total += min(lengths)
-        return total
-
-    def _finest(self, tables: list[Name]) -> Name:
-        """The one table from which all the others are reached with one row at most."""
-        distinct = list(dict.fromkeys(tables))
-        found = [
-            t for t in distinct if all(any(is_forward(p) for p in self.linker.graph.paths(t, o)) for o in distinct)
-        ]
-        if len(found) != 1:
-            raise NoFitError(
-                NOT_UNDERSTOOD,
-                detail="What is asked for is spread over tables of which no row belongs to one of the others: "
-                + ", ".join(t[1] for t in distinct)
-                + ".",
-                hint="Ask about one of them at a time.",
-            )
-        return found[0]
-
-
-_PART = 3
-_RANKABLE = frozenset({Family.NUMBER, Family.DATE, Family.TIMESTAMP})
-_AGGREGABLE = {
-    "count": frozenset(Family),
-    "sum": frozenset({Family.NUMBER}),
-    "avg": frozenset({Family.NUMBER}),
-    "median": frozenset({Family.NUMBER}),
-    "min": _RANKABLE,
-    "max": _RANKABLE,
-}
-
-
-def _measures(ask: Ask) -> list[Measure]:
-    rank = ask.subject.rank if ask.subject else None
-    found = [i for i in (*ask.items, *ask.extra, *ask.basis) if isinstance(i, Measure)]
-    found += [b for b in (rank.by if rank else ()) if isinstance(b, Measure)]
-    found += [Measure("count")] if rank and rank.common else []
-    found += [o.by for o in ask.order if isinstance(o.by, Measure)]
-    return list(dict.fromkeys(found))
-
-
-def _columns(expr: Expr) -> tuple[Col, ...]:
-    match expr:
-        case Col():
-            return (expr,)
-        case Trunc():
-            return (expr.col,)
-        case Agg():
-            return expr.arg

@@ -15,9 +15,10 @@ from datetime import date
 from proxy.errors import NotUnderstoodError
 from proxy.nl.embedded.grammar import Grammar
 from proxy.nl.embedded.joins import Graph
-from proxy.nl.embedded.linking import Linker, NoFitError
+from proxy.nl.embedded.linking import Linker
 from proxy.nl.embedded.names import Lexicon
 from proxy.nl.embedded.phrases import KNOWN_WORDS
+from proxy.nl.embedded.problems import NoFitError
 from proxy.nl.embedded.resolve import Resolver
 from proxy.nl.embedded.sql import render
 from proxy.nl.embedded.tokens import Kind, Token, tokenize

@@ -35,6 +35,9 @@ class EmbeddedProvider:
     repairs: bool = False
     local: bool = True
 
+    async def close(self) -> None:
+        """Nothing is held open: the look-up's connections are the feed's."""
+
     async def generate(self, request: GenerateRequest) -> str:
         """The SQL for the request's question.
 
