@@ -16,7 +16,7 @@ from proxy.policy.model import Plan, Refusal, StatementKind
 from proxy.ports import Veils
 from proxy.prepared import Statement
 from proxy.refusals import PATH_AND_MORE, TOO_MANY_NAMES, refusal_response, stale_response
-from proxy.wire.messages import ErrorResponse
+from proxy.wire.messages import FAILED, ErrorResponse
 
 _NEEDS_NO_NAMES = frozenset({None, StatementKind.SET, StatementKind.TRANSACTION, StatementKind.SHOW})
 
@@ -42,6 +42,22 @@ class Age:
     def of_name(self, name: str) -> ErrorResponse | None:
         """To running a prepared statement, whatever the name may stand for when the server gets there."""
         return self._name(name, frozenset())
+
+    def planned_again(self, name: str) -> Statement | None:
+        """A prepared statement as the veil in force has it, where it may be prepared again without the client's doing.
+
+        That is where only the policy has changed, since masks keep the names and types of a result's columns, and the
+        client knows those from the first time. Another catalogue or path may stand for other columns.
+        """
+        known, path = list(self._talk.prepared.statements.all(name)), self._talk.path.schemas
+        if len(known) != 1 or known[0].types is None or known[0].path != path or self._talk.status == FAILED:
+            return None
+        verdict = self._veils.veil.decide(known[0].sql, self._talk.identity, path)
+        if isinstance(verdict, Refusal) or verdict.catalog_version != known[0].plan.catalog_version:
+            return None
+        if self._names(verdict, frozenset()) is not None:
+            return None
+        return replace(known[0], plan=verdict, generation=self._veils.generation)
 
     def of_statement(self, statement: Statement) -> ErrorResponse | None:
         return self._statement(statement, frozenset())

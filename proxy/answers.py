@@ -112,7 +112,8 @@ class Answers:
     def _reply(self, frame: Frame) -> None:
         talk = self._talk
         entry = self._entry(frame)
-        talk.to_client.append(frame.raw)
+        if not entry.ours:
+            talk.to_client.append(frame.raw)
         if frame.tag == Code.READY_FOR_QUERY:
             self._ready(frame)
         elif talk.masked:

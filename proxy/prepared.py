@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from proxy.policy.model import Plan
 from proxy.scrub import Position
 from proxy.wire.replies import Expected
 
 MAX_NAMES = 10_000
-"""Statements, and portals, that one session may hold: what it remembers of them here is bounded."""
-
-Item = TypeVar("Item")
+"""Statements, and portals, that one session may hold..."""
+MAX_TEXT = 8 * 1024 * 1024
+"""...and characters of their texts together: what is remembered of them here is bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +33,44 @@ class Statement:
     path: tuple[str, ...]
     generation: int
     """Which veil decided: the holder's number, new with every policy and catalogue."""
-    position: Position
-    """From a position in the text that was sent to one in the client's."""
+    origin: Position
+    """From a position in `sql` to one in the client's text."""
     asked: bool = False
     """It was written for a question."""
+    types: tuple[int, ...] | None = None
+    """The parameter types of its Parse; None where it was not prepared by protocol."""
+
+    def position(self, sent: int) -> int | None:
+        """The client's position for one in the text that was sent."""
+        planned = self.plan.original_position(sent)
+        return None if planned is None else self.origin(planned)
 
 
 @dataclass(slots=True)
-class _Pending(Generic[Item]):
+class _Pending:
     """`ticket` is done once the request was answered, or ignored after an error."""
 
-    item: Item
+    item: Statement
     ticket: Expected[Any]
 
 
 @dataclass(slots=True)
-class Names(Generic[Item]):
+class Names:
     """One name space: settled entries, and pending ones in front of them."""
 
-    settled: dict[str, Item] = field(default_factory=dict)
-    pending: dict[str, _Pending[Item]] = field(default_factory=dict)
+    settled: dict[str, Statement] = field(default_factory=dict)
+    pending: dict[str, _Pending] = field(default_factory=dict)
+    _weight: int = 0
+    """At least the characters of all texts."""
 
-    def find(self, name: str) -> Item | None:
+    def find(self, name: str) -> Statement | None:
         """What a request that is sent now will meet under this name."""
         waiting = self.pending.get(name)
         if waiting is not None and not waiting.ticket.done:
             return waiting.item
         return self.settled.get(name)
 
-    def all(self, name: str) -> Iterator[Item]:
+    def all(self, name: str) -> Iterator[Statement]:
         """Everything that the name may stand for, whatever becomes of what is pending."""
         waiting = self.pending.get(name)
         if waiting is not None and not waiting.ticket.done:
@@ -69,10 +78,11 @@ class Names(Generic[Item]):
         if name in self.settled:
             yield self.settled[name]
 
-    def sent(self, name: str, item: Item, ticket: Expected[Any]) -> None:
+    def sent(self, name: str, item: Statement, ticket: Expected[Any]) -> None:
         self.pending[name] = _Pending(item, ticket)
+        self._weight += len(item.sql)
 
-    def settle(self, name: str, item: Item) -> None:
+    def settle(self, name: str, item: Statement) -> None:
         """The server has answered: the name stands for `item` now."""
         self.settled[name] = item
 
@@ -85,15 +95,18 @@ class Names(Generic[Item]):
 
     @property
     def full(self) -> bool:
-        return len(self.settled) + len(self.pending) >= MAX_NAMES
+        if self._weight > MAX_TEXT:  # not counted down at each drop: counted again here
+            waiting = (entry.item for entry in self.pending.values())
+            self._weight = sum(len(item.sql) for item in (*self.settled.values(), *waiting))
+        return len(self.settled) + len(self.pending) >= MAX_NAMES or self._weight > MAX_TEXT
 
 
 @dataclass(slots=True)
 class Prepared:
     """What a session has prepared and bound."""
 
-    statements: Names[Statement] = field(default_factory=Names)
-    portals: Names[Statement] = field(default_factory=Names)
+    statements: Names = field(default_factory=Names)
+    portals: Names = field(default_factory=Names)
 
     def __repr__(self) -> str:
         return f"Prepared({len(self.statements.settled)} statements, {len(self.portals.settled)} portals)"

@@ -41,6 +41,7 @@ from proxy.wire.buffer import Frame
 from proxy.wire.codec import EncodingError
 from proxy.wire.messages import (
     FAILED,
+    STATEMENT,
     Close,
     ErrorResponse,
     Execute,
@@ -216,6 +217,7 @@ class Session:
             self._services.watcher.statement(StatementEvent(order.sql))
             self._send(order, Statement(order.sql, Plan(order.sql, ()), (), 0, order.position, asked=True))
             return
+        types = order.message.parameter_types if isinstance(order.message, Parse) else None
         path, generation = talk.path.schemas, self._services.veils.generation
         verdict = self._verdict(order, path)
         if isinstance(verdict, Refusal):
@@ -229,8 +231,7 @@ class Session:
             self._refuse(order.message, refusal, order.sql)
             return
         self._services.watcher.statement(StatementEvent(order.sql, verdict, seconds=perf_counter() - started))
-        position = _through(verdict, order.position)
-        self._send(order, Statement(order.sql, verdict, path, generation, position, asked=bool(order.generated)))
+        self._send(order, Statement(order.sql, verdict, path, generation, order.position, bool(order.generated), types))
 
     def _verdict(self, order: Order, path: tuple[str, ...]) -> Plan | Refusal:
         """A Parse declares types for its parameters too, and reading a value of a type may run code of its own."""
@@ -300,12 +301,25 @@ class Session:
             return
         refusal = self._age.of_name(name)
         if refusal is not None:
-            self._refuse(None, refusal)
-            return
+            statement = self._age.planned_again(name)
+            if statement is None:
+                self._refuse(None, refusal)
+                return
+            self._prepare_again(name, statement)
         entry: Entry = Expected(Request.BIND, Note(statement, portal))
         talk.send(frame.raw, entry)
         if statement is not None:
             talk.prepared.portals.sent(portal, statement, entry)
+
+    def _prepare_again(self, name: str, statement: Statement) -> None:
+        """Ahead of a Bind, in the client's place: it hears of it only if it fails."""
+        talk = self._talk
+        if name:
+            gone: Entry = Expected(Request.CLOSE, Note(name=name, kind=STATEMENT), ours=True)
+            talk.send(Close(STATEMENT, name).encode(), gone)
+        entry: Entry = Expected(Request.PARSE, Note(statement, name), ours=True)
+        talk.send(Parse(name, statement.plan.sql.encode(), statement.types or ()).encode(), entry)
+        talk.prepared.statements.sent(name, statement, entry)
 
     def _execute(self, frame: Frame) -> None:
         talk = self._talk
@@ -377,18 +391,6 @@ def _text(frame: Frame) -> bytes:
 def _placed(refusal: Refusal, position: Position) -> ErrorResponse:
     where = None if refusal.position is None else position(refusal.position)
     return refusal_response(replace(refusal, position=where))
-
-
-def _through(plan: Plan, position: Position) -> Position:
-    """From the text that was sent to the planned one, and from there to the client's."""
-    if not plan.rewritten:
-        return position
-
-    def find(sent: int) -> int | None:
-        planned = plan.original_position(sent)
-        return None if planned is None else position(planned)
-
-    return find
 
 
 def _position_in(question: Question, written: tuple[str, ...]) -> Position:

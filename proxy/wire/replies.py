@@ -103,6 +103,8 @@ class Expected(Generic[Note]):
     replacement: bytes | None = None
     """The ErrorResponse that the client gets in place of the server's. No other reply is allowed then."""
     made: bytes = b""
+    ours: bool = False
+    """Sent by the proxy of its own accord: of its replies the client gets an error and nothing else."""
     copying: bool = False
     """The server is reading the client's COPY data."""
     done: bool = False

@@ -150,6 +150,36 @@ def test_two_databases_that_differ_in_secrets_answer_with_the_same_bytes(world: 
     assert differing == []
 
 
+# Each names a value that one of the databases holds in a column that the analyst cannot read.
+PROBES = (
+    f"how many emp whose ssn is {SSN_A}-0001",
+    f"list emp with ssn '{SSN_B}-0002'",
+    f"how many emp named {SSN_A}-0003",
+    f"emp {SSN_A}-0004",
+    f"how many items whose label is '{SSN_B}-0005'",
+    f"list salaries with area {SSN_A[:3]}",
+    f"how many salaries with area '{SSN_B[:3]}'",
+    f"how many emp with salary over {SALARY_A}",
+    "average salary of emp",
+    "how many emp per dept",
+    "top 3 emp by salary",
+    "list directory",
+)
+
+
+def test_a_question_does_not_tell_whether_a_hidden_value_exists(world: World) -> None:
+    differing = []
+    for probe in PROBES:
+        statement = "SELECT * FROM ask($q$" + probe + "$q$) ORDER BY 1"
+        replies = []
+        for which in "ab":
+            with world.analyst(which) as client:
+                replies.append(client.simple(statement))
+        if neutral(replies[0]) != neutral(replies[1]):
+            differing.append(probe)
+    assert differing == []
+
+
 def neutral(reply: Reply) -> bytes:
     """The bytes, less what the two databases' own names and identifiers make of them: nothing else is taken out."""
     return reply.raw.replace(b"attack_a", b"attack_x").replace(b"attack_b", b"attack_x")

@@ -82,7 +82,7 @@ class DateReader:
 
     def _between(self, at: int) -> Found | None:
         first = self._whole(self._skip(at + 1)) or self._relative_point(self._skip(at + 1))
-        first = first or self._yearless(at + 1, self._word(at))
+        first = first or self._yearless(at + 1)
         if first is None:
             return self.bare(at + 1) if self._word(at) == "from" else None
         period, here = first
@@ -108,7 +108,7 @@ class DateReader:
                 return here + length + (self._text(here + length) == ")")
         return at
 
-    def _yearless(self, at: int, word: str) -> Found | None:
+    def _yearless(self, at: int) -> Found | None:
         """`Jan 1 and Mar 31, 2023`, `January to March 2024`: the first date takes the second one's year."""
         at = self._skip(at)
         if self._word(at) not in MONTHS:

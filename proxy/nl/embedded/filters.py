@@ -84,7 +84,7 @@ class Filters:
                 hint='Say "A or B" where either will do.',
             )
 
-    def _test(self, condition: Condition, scope: Scope) -> tuple[Test, ...]:
+    def _test(self, condition: Condition, scope: Scope) -> tuple[Test, ...]:  # noqa: PLR0911
         match condition:
             case Compare():
                 return self._on(self._compared(condition, scope), scope)

@@ -44,7 +44,8 @@ RETURNING = _phrases(
 
 COMPARISONS = _table(
     {
-        ">": """more than|greater than|over|above|exceeding|exceeds|exceed|higher than|bigger than|larger than|>|beyond""",
+        ">": """more than|greater than|over|above|exceeding|exceeds|exceed|higher than|bigger than|larger than|>|
+        beyond""",
         ">=": """at least|no less than|not less than|>=|≥|a minimum of|greater than or equal to|no fewer than|
         not fewer than|more than or equal to""",
         "<": "less than|under|below|lower than|fewer than|smaller than|<",
@@ -168,7 +169,7 @@ GROUPING = _phrases(
 BUCKETS: dict[tuple[str, ...], str] = {
     ("day",): "day", ("week",): "week", ("month",): "month", ("quarter",): "quarter", ("year",): "year",
     ("calendar", "month"): "month", ("calendar", "year"): "year", ("days",): "day", ("months",): "month",
-    ("years",): "year", 
+    ("years",): "year",
 }  # fmt: skip
 ADVERBS: dict[tuple[str, ...], str] = {
     ("daily",): "day", ("weekly",): "week", ("monthly",): "month", ("quarterly",): "quarter", ("yearly",): "year",
@@ -217,15 +218,20 @@ AMBIGUOUS_TOTALS = frozenset(
 )  # fmt: skip
 """`total sales` may be how many or how much: neither is taken."""
 
-KNOWN_WORDS = frozenset(
-    word
-    for table in (
-        ASKING, RETURNING, COMPARISONS, POSTFIXES, COPULAS, MISSING, PATTERNS, AGGREGATES, COUNTS, HIGHEST, SUPERLATIVES,
-        COMPARATIVES, GROUPING, BUCKETS, ADVERBS, ORDERING, RANKING, DIRECTIONS, THERE, LIST_JOINS,
-    )
-    for phrase in table
-    for word in phrase
-) | DETERMINERS | POSSESSIVES | NAME_TAILS | ROW_TAILS | DISTINCT | COSTING | LINKING | PLACING | NAMED | RELATIVES | HAVING | (
-    NEGATIONS | VERBAL | NEUTRAL_VERBS | HAPPENED | FUNCTION_WORDS | frozenset(MONTHS) | frozenset(UNITS)
-) | frozenset({"ago", "today", "yesterday", "year", "id", "inclusive", "exclusive", "including", "current", "combinations", "combination", "in", "ids", "live", "lives", "located", "based", "past", "previous"})  # fmt: skip
+_TABLES: tuple[Mapping[tuple[str, ...], object], ...] = (
+    ASKING, RETURNING, COMPARISONS, POSTFIXES, COPULAS, MISSING, PATTERNS, AGGREGATES, COUNTS, HIGHEST, SUPERLATIVES,
+    COMPARATIVES, GROUPING, BUCKETS, ADVERBS, ORDERING, RANKING, DIRECTIONS, THERE, LIST_JOINS,
+)  # fmt: skip
+_SETS = (
+    DETERMINERS, POSSESSIVES, NAME_TAILS, ROW_TAILS, DISTINCT, COSTING, LINKING, PLACING, NAMED, RELATIVES, HAVING,
+    NEGATIONS, VERBAL, NEUTRAL_VERBS, HAPPENED, FUNCTION_WORDS, frozenset(MONTHS), frozenset(UNITS),
+)  # fmt: skip
+_OTHERS = """ago today yesterday year id ids inclusive exclusive including current combinations combination live lives
+located based past previous"""
+
+KNOWN_WORDS = (
+    frozenset(word for table in _TABLES for phrase in table for word in phrase)
+    | frozenset(word for words in _SETS for word in words)
+    | frozenset(_OTHERS.split())
+)
 """What the grammar itself can read, for saying which word of a question it could not."""

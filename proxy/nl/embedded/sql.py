@@ -198,7 +198,7 @@ def _compare(left: exp.Expr, op: str, right: exp.Expr) -> exp.Expr:
     return _OPS[op](this=left, expression=right)
 
 
-def _test(test: Test, tables: _From) -> exp.Expr:
+def _test(test: Test, tables: _From) -> exp.Expr:  # noqa: PLR0911
     match test:
         case Cmp():
             return _compare(_expr(test.expr, tables), test.op, _literal(test.value))

@@ -69,7 +69,7 @@ def tokenize(question: str, placeholders: Set[str] = frozenset()) -> tuple[Token
     return tuple(tokens)
 
 
-def _next(question: str, at: int, placeholders: Set[str]) -> Token:
+def _next(question: str, at: int, placeholders: Set[str]) -> Token:  # noqa: PLR0911
     for placeholder in placeholders:
         if question.startswith(placeholder, at) and not _goes_on(question, at + len(placeholder)):
             return _token(Kind.PLACEHOLDER, placeholder, question, at, at + len(placeholder))

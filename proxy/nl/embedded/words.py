@@ -20,10 +20,11 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(_list(words))
 
 
-FILLERS = frozenset({"please", "kindly"})
-"""Passed over anywhere."""
+SHORT = 3
+"""Letters: what is no longer than this is not taken apart."""
 
-FUNCTION_WORDS = _set("""a an the of in on at by to for from with without and or not no is are was were be been has have had do does did
+FUNCTION_WORDS = _set(
+    """a an the of in on at by to for from with without and or not no is are was were be been has have had do does did
     who whom whose which what where when that this these those there their its his her it they them me my our us we i
     you your all any each every per than as into between under over above below more less most least fewer many much
     how show list give find get return display please also just only such so if then top first last number count total
@@ -165,7 +166,8 @@ TABLE_AFFIXES = frozenset({"tbl", "tb", "dim", "fact", "fct", "vw", "view", "tab
 UNIT_WORDS = _set("cm mm m km kg g mg lb lbs ml l usd inr eur gbp days hours hrs minutes mins seconds secs ms c f")
 """At the end of a column's name these are its unit: `height_cm` is the height."""
 
-GLUE = _set("""access account action active address admin age amount approval area at author average balance band bank base
+GLUE = _set(
+    """access account action active address admin age amount approval area at author average balance band bank base
 batch begin birth book branch brand bytes cancel capacity car card category channel city class client close code color
 comment company contact content cost count country coupon created currency current cust customer daily data date day
 deleted delivery department desc description device discount district doctor duration email employee end entry epoch
@@ -180,7 +182,8 @@ subject supplier symbol tag target tax team term text ticker ticket time title t
 update updated url user value vendor version visit volume warehouse website week weight width year zip zone""")
 """Words that a name without separators is cut into (`joindate`): only where they cover it whole."""
 
-NEUTRAL_VERBS = _set("""made make makes placed place places have has had created create creates done did do does booked bought buy buys
+NEUTRAL_VERBS = _set(
+    """made make makes placed place places have has had created create creates done did do does booked bought buy buys
     purchased purchase purchases submitted issued issue received receive receives got written given taken owned own
     owns used use uses attended prescribed requested performed conducted offered reported filed posted scheduled published
     wrote authored taught hosted""")
@@ -207,7 +210,7 @@ def singulars(word: str) -> tuple[str, ...]:
     found = [word]
     if word in IRREGULAR_PLURALS:
         found.append(IRREGULAR_PLURALS[word])
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+    if len(word) > SHORT and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         found.append(word[:-1])
         if word.endswith("ies"):
             found.append(word[:-3] + "y")
@@ -215,7 +218,7 @@ def singulars(word: str) -> tuple[str, ...]:
             found.append(word[:-2])
             if word.endswith("ses"):
                 found.append(word[:-2] + "is")
-    elif len(word) == 3 and word.endswith("s") and word not in {"gas", "bus", "was", "has", "his", "yes", "its"}:
+    elif len(word) == SHORT and word.endswith("s") and word not in {"gas", "bus", "was", "has", "his", "yes", "its"}:
         found.append(word[:-1])
     return tuple(dict.fromkeys(found))
 
@@ -243,9 +246,9 @@ def _shorter(word: str) -> str:
     if word in _IRREGULAR_STEMS:
         return _IRREGULAR_STEMS[word]
     for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+        if word.endswith(suffix) and len(word) - len(suffix) >= SHORT:
             base = word[: -len(suffix)]
-            return base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls" else base
+            return base[:-1] if len(base) > SHORT and base[-1] == base[-2] and base[-1] not in "ls" else base
     return word
 
 
@@ -257,13 +260,13 @@ def split_identifier(name: str) -> tuple[str, ...]:
     return tuple(w for w in words if w)
 
 
-_GLUE = GLUE | frozenset(a for a in ABBREVIATIONS if len(a) > 2)
+_GLUE = GLUE | frozenset(a for a in ABBREVIATIONS if len(a) >= SHORT)
 
 
 @lru_cache(maxsize=8192)
 def unglue(word: str) -> tuple[str, ...]:
     """`joindate` into its words where known words cover it whole, fewest first; else the word itself."""
-    if word in _GLUE or len(word) < 5 or not word.isascii():
+    if word in _GLUE or len(word) <= SHORT + 1 or not word.isascii():
         return (word,)
     best: dict[int, tuple[str, ...]] = {0: ()}
     for end in range(1, len(word) + 1):
