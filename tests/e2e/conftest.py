@@ -1,4 +1,4 @@
-"""Real servers for the end-to-end tests: one embedded PostgreSQL a run, pgveil as a process of its own per configuration.
+"""Real servers for the end-to-end tests: one embedded PostgreSQL a run, a pgveil process per configuration.
 
 Everything listens on a free port of the loopback interface or on a unix socket, and is stopped by its process id.
 """
@@ -153,9 +153,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def desk(
-    postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Desk]:
+def desk(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The office database behind a proxy whose model is scripted, and behind one with the translator."""
     from asking_desk import open_desk
 

@@ -1,4 +1,4 @@
-"""The attack statements against the running proxy: no secret in any byte, the masked view's answers, and non-interference.
+"""The attack statements against the running proxy: no secret in any byte, the masked view's answers, non-interference.
 
 Two databases differ in protected values only; a third has the hand-written masked views under the tables' names.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -197,14 +196,14 @@ def test_every_refusal_says_what_to_do(world: World) -> None:
 
 
 @pytest.fixture
-def everything_printed(world: World) -> Iterator[bytes]:
+def everything_printed(world: World) -> bytes:
     """Logs, audit and metrics of both proxies, after the other tests of this file."""
     texts = []
     for proxy in (world.proxy_a, world.proxy_b):
         texts += [path.read_bytes() for path in proxy.directory.iterdir() if path.is_file()]
         with urllib.request.urlopen(f"http://127.0.0.1:{proxy.http_port}/metrics", timeout=20) as response:
             texts.append(response.read())
-    yield b"\n".join(texts)
+    return b"\n".join(texts)
 
 
 def test_no_secret_in_logs_audit_or_metrics(everything_printed: bytes) -> None:

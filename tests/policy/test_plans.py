@@ -1,4 +1,4 @@
-"""Statements and their plans, from plans/*.txt: SQL and a user in; the SQL that runs, `as it came`, or the refusal out."""
+"""Statements and their plans, from plans/*.txt: SQL and a user in; the SQL that runs, or the refusal, out."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from proxy.nl.embedded.syntax import (
 
 @dataclass(frozen=True)
 class GroupKey:
-    """One group: what it is grouped by, and what of it is shown. `scope` of an entity's rows, for more of its columns."""
+    """One group: what it is grouped by, and what of it is shown. `scope`: of an entity's rows."""
 
     keys: tuple[Expr, ...]
     shown: tuple[Expr, ...]

@@ -38,6 +38,9 @@ from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED
 
 PRICE = ("price", "cost")
 PAY = ("salary", "wage")
+AUXILIARIES = frozenset({"have", "has", "had", "been", "do", "does", "did", "are", "were", "was", "ever", "be"})
+LIVING = frozenset({"live", "lives", "living", "reside", "resides", "work", "works", "based", "located", "come"})
+"""Before a place these add nothing: `who live in Mumbai`."""
 
 
 class Clauses(ColumnClauses):
@@ -175,12 +178,7 @@ class Clauses(ColumnClauses):
 
     def _doing(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
         """placed orders, have not made any orders, ordered in 2024, did not place orders, live in Mumbai."""
-        here, negated = at, False
-        while self.is_word(
-            here, "have", "has", "had", "been", "do", "does", "did", "are", "were", "was", "ever", "be"
-        ) or (self.word(here) in NEGATIONS and here <= at + 2):
-            negated = negated or self.word(here) in NEGATIONS
-            here += 1
+        here, negated = self._auxiliaries(at)
         if here > at and self.is_word(here - 1, "have", "has", "had"):
             for of, end in self.linked(self.skip(here, "any", "a", "an")) if negated else ():
                 yield (Related(of, negated=True),), end
@@ -192,15 +190,19 @@ class Clauses(ColumnClauses):
                     yield (Holds(values, verb=self.word(here)),), end
         if negated and self.is_participle(here):
             yield (Event(self.word(here), negated=True),), here + 1
-        if self.is_word(
-            here, "live", "lives", "living", "reside", "resides", "work", "works", "based", "located", "come"
-        ):
-            for single, end in self.placed(here + 1):
-                if isinstance(single, Holds) and not negated:
-                    yield (single,), end
+        if self.word(here) in LIVING and not negated:
+            yield from (((single,), end) for single, end in self.placed(here + 1) if isinstance(single, Holds))
         passive = any(self.is_word(i, "are", "were", "was", "been", "be") for i in range(at, here))
         for single, end in () if negated else self.verbed_period(here):
             yield (replace(single, active=not passive) if isinstance(single, During) else single,), end
+
+    def _auxiliaries(self, at: int) -> tuple[int, bool]:
+        """Past have, did, were and not: (index after, whether negated)."""
+        here, negated = at, False
+        while self.word(here) in AUXILIARIES or (self.word(here) in NEGATIONS and here <= at + 2):
+            negated = negated or self.word(here) in NEGATIONS
+            here += 1
+        return here, negated
 
     def _linked_verb(self, at: int, *, negated: bool) -> Iterator[Reading[Condition]]:
         """A verb and the rows that it links to, counted or not."""

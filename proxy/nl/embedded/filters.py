@@ -127,7 +127,7 @@ class Filters:
         if any(_is_negative(t) for t in tests):
             raise NoFitError(
                 NOT_UNDERSTOOD,
-                detail=f"One row of {scope.table[1]} has many of {path[-1].target[1]}: `not` could mean none or not all.",
+                detail=f"One row of {scope.table[1]} has many of {path[-1].target[1]}: `not` could be none or not all.",
                 hint=f'Say "with no {path[-1].target[1]} ..." or "with {path[-1].target[1]} whose ...".',
             )
         return (Exists(scope.base, path, tuple(_rooted(t) for t in tests)),)

@@ -123,7 +123,7 @@ def _implied_keys(schema: SchemaView, lexicon: Lexicon) -> list[ForeignKey]:
 
 
 def _key_names(lexicon: Lexicon, table: Name, primary_key: str) -> set[str]:
-    """What a column elsewhere must be called to point here: `customer_id`, or the key's own name where it says whose."""
+    """What a column elsewhere must be called to point here: `customer_id`, or the key's own name."""
     names = lexicon.names[table]
     owner = names.words
     ends = set(names.columns[primary_key][-1:]) | {"id"}

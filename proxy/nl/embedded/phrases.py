@@ -72,7 +72,8 @@ VERBAL = frozenset({"is", "are", "was", "were"})
 
 MISSING = _table(
     {
-        "missing": """null|empty|missing|blank|unknown|not known|not set|not given|unset|not recorded|not available|none""",
+        "missing": """null|empty|missing|blank|unknown|not known|not set|not given|unset|not recorded|not available|
+        none""",
         "present": "not null|not empty|not missing|known|not blank|present|set|not unknown|given|recorded|available",
     }
 )
@@ -107,9 +108,11 @@ HIGHEST = _table(
         the largest number of|largest number of|the maximum number of|the highest count of|maximum number of""",
         "fewest": """fewest|the fewest|least|the least|lowest number of|the lowest number of|smallest number of|
         the smallest number of|the minimum number of""",
-        "highest": """highest|the highest|largest|the largest|biggest|the biggest|greatest|the greatest|maximum|the maximum|
+        "highest": """highest|the highest|largest|the largest|biggest|the biggest|greatest|the greatest|maximum|
+        the maximum|
         the max|longest|the longest|the latest|latest|the most recent|most recent""",
-        "lowest": """lowest|the lowest|smallest|the smallest|minimum|the minimum|shortest|the shortest|the earliest|earliest""",
+        "lowest": """lowest|the lowest|smallest|the smallest|minimum|the minimum|shortest|the shortest|the earliest|
+        earliest""",
     }
 )
 
@@ -206,16 +209,17 @@ PLACING = frozenset({"in", "from", "at", "for", "of", "on", "to", "by", "with"})
 NAMED = frozenset({"named", "called", "titled"})
 RELATIVES = frozenset({"who", "that", "which"})
 HAVING = frozenset({"have", "has", "had", "having", "with"})
-NEGATIONS = frozenset({"not", "never", "no", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "isn't", "aren't",
-                       "wasn't", "weren't"})  # fmt: skip
+NEGATIONS = frozenset(
+    """not never no don't doesn't didn't haven't hasn't hadn't isn't aren't wasn't weren't""".split()  # noqa: SIM905
+)
 THERE = _phrases(
     """are there|were there|is there|exist|do we have|are in the database|have we got|in total|in all|overall|
     altogether|are there in total|do we have in total|there are|total"""
 )
 AMBIGUOUS_TOTALS = frozenset(
-    {"sale", "payment", "purchase", "expense", "revenue", "invoice", "donation", "refund", "deposit", "withdrawal", "cost",
-     "spending", "income", "earning", "fee", "loan", "claim", "bill", "charge"}
-)  # fmt: skip
+    """sale payment purchase expense revenue invoice donation refund deposit withdrawal cost spending income earning fee
+    loan claim bill charge""".split()  # noqa: SIM905
+)
 """`total sales` may be how many or how much: neither is taken."""
 
 _TABLES: tuple[Mapping[tuple[str, ...], object], ...] = (

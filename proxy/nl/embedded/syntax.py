@@ -17,7 +17,7 @@ from proxy.nl.embedded.values import ColumnKey
 
 @dataclass(frozen=True)
 class Entity:
-    """Words that name a table. `plural` as they were written; `verb`: what says how it is linked (`sales did each make`)."""
+    """Words that name a table. `plural` as they were written; `verb`: how it is linked (`sales did each make`)."""
 
     text: str
     targets: tuple[TableTarget, ...]
@@ -73,7 +73,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Compare:
-    """`field` against numbers or values: =, <>, <, <=, >, >=. Several values are alternatives (with <>: none of them)."""
+    """`field` against numbers or values: =, <>, <, <=, >, >=. Several values: one of them (with <>: none)."""
 
     field: Field
     op: str
@@ -180,7 +180,7 @@ Condition = Union[Compare, Between, Like, Missing, Flag, Holds, During, Related,
 
 @dataclass(frozen=True)
 class Rank:
-    """The first `count` by every one of `by`, or by the column that `adjective`'s words name (`expensive`: price, cost).
+    """The first `count` by `by`, or by the column that `adjective`'s words name (`expensive`: price, cost).
 
     `common`: values by how many rows have them. `named`: the direction is said (`top`, `bottom`).
     """

@@ -29,7 +29,8 @@ FUNCTION_WORDS = _set(
     you your all any each every per than as into between under over above below more less most least fewer many much
     how show list give find get return display please also just only such so if then top first last number count total
     sum average avg mean maximum minimum max min having until since before after during within into but both either
-    up about around""")
+    up about around"""
+)
 """Never a value by themselves; a phrase that begins or ends with one is not looked up."""
 
 NUMBER_WORDS = {
@@ -179,14 +180,16 @@ priority product project quantity quota rank rate rating ratio reason receipt re
 registered rent report result role room salary sale sales score season seat second sector seller sent serial service
 session sex shares shift ship shipped shop size sort source stage start state status stock store str street student sub
 subject supplier symbol tag target tax team term text ticker ticket time title to total town transaction type unit
-update updated url user value vendor version visit volume warehouse website week weight width year zip zone""")
+update updated url user value vendor version visit volume warehouse website week weight width year zip zone"""
+)
 """Words that a name without separators is cut into (`joindate`): only where they cover it whole."""
 
 NEUTRAL_VERBS = _set(
     """made make makes placed place places have has had created create creates done did do does booked bought buy buys
     purchased purchase purchases submitted issued issue received receive receives got written given taken owned own
     owns used use uses attended prescribed requested performed conducted offered reported filed posted scheduled published
-    wrote authored taught hosted""")
+    wrote authored taught hosted"""
+)
 """Between two tables these say only that they are linked; which link must then be beyond doubt."""
 
 IRREGULAR_PARTICIPLES = frozenset(
