@@ -1,8 +1,8 @@
 """From an accepted socket to a client who has proven who it is: startup packet, negotiation, authentication.
 
 The first bytes are read from the bare socket, eight at a time: an encryption request has exactly as many, so nothing
-that stands behind one is ever taken for part of a later dialogue, and the socket can be handed on as it is, with TLS or
-without. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
+that stands behind one is ever taken for part of a later dialogue (it is refused, see CVE-2021-23214), and the socket
+can be handed on as it is, with TLS or without. https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
 
 It does not know roles: who has proven a name may still be in none.
 """
@@ -50,7 +50,7 @@ async def open_stream(sock: socket.socket) -> Stream | None:
         tune(sock)
         head = await _read_exactly(sock, len(_REQUESTS[0]))
         unasked = set(_REQUESTS)
-        while head in unasked:
+        while head in unasked and not _has_more(sock):
             unasked.discard(head)
             await asyncio.get_running_loop().sock_sendall(sock, REFUSE_ENCRYPTION)
             head = await _read_exactly(sock, len(_REQUESTS[0]))
@@ -66,6 +66,14 @@ async def open_stream(sock: socket.socket) -> Stream | None:
         raise
     stream.unread(head)
     return stream
+
+
+def _has_more(sock: socket.socket) -> bool:
+    """Whether the peer has sent on without waiting for an answer: then its request is not answered but refused."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
 
 
 async def _read_exactly(sock: socket.socket, size: int) -> bytes:
@@ -85,7 +93,10 @@ async def read_startup(stream: Stream) -> StartupMessage | CancelRequest | None:
     while data := await stream.read():
         packet = buffer.feed(data)
         if isinstance(packet, SSLRequest | GSSENCRequest):
-            raise ProtocolError(f"unexpected {type(packet).__name__}")
+            raise ProtocolError(
+                f"unexpected {type(packet).__name__}",
+                detail="It was sent again, or with data behind it that did not wait for the answer.",
+            )
         if packet is not None:
             stream.unread(buffer.take_rest())
             return packet

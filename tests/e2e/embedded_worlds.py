@@ -22,7 +22,8 @@ INSERT INTO visits SELECT n, 1+(n*7)%36, 1+n%3, timestamp '2024-01-03 09:00' + n
   (ARRAY['checkup','fever','rash'])[1+n%3], 100+(n*13)%400 FROM generate_series(1,300) n;
 INSERT INTO prescriptions SELECT n, 1+(n*3)%280, (ARRAY['aspirin','zinc','ibuprofen'])[1+n%3], 1+n%9
   FROM generate_series(1,400) n;
-INSERT INTO staff SELECT n, 'Staff'||n, (ARRAY['nurse','clerk'])[1+n%2], 1000+n*100, NULLIF(n/3,0), date '2019-05-01'+n*90
+INSERT INTO staff SELECT n, 'Staff'||n, (ARRAY['nurse','clerk'])[1+n%2], 1000+n*100,
+  NULLIF(n/3,0), date '2019-05-01'+n*90
   FROM generate_series(1,20) n;
 """
 
@@ -34,7 +35,8 @@ CREATE TABLE lbloan (lblnid varchar PRIMARY KEY, lblnmemberid varchar, lblnbooki
   lblndays int, lblnfee numeric);
 INSERT INTO lbmember SELECT 'M'||n, 'Member '||n, (ARRAY['Agra','Surat','Kochi'])[1+n%3], date '2022-06-01'+n*11,
   (ARRAY['active','closed'])[1+n%2] FROM generate_series(1,30) n;
-INSERT INTO lbbook SELECT 'B'||n, 'Book '||n, 5+n, (ARRAY['Hindi','Tamil','English'])[1+n%3] FROM generate_series(1,25) n;
+INSERT INTO lbbook SELECT 'B'||n, 'Book '||n, 5+n, (ARRAY['Hindi','Tamil','English'])[1+n%3]
+  FROM generate_series(1,25) n;
 INSERT INTO lbloan SELECT 'L'||n, 'M'||(1+n%27), 'B'||(1+(n*5)%22), date '2023-01-01'+n*4, n%14, (n%6)*1.5
   FROM generate_series(1,250) n;
 """
@@ -52,7 +54,8 @@ COMMENT ON COLUMN "ग्राहक"."शहर" IS 'Town';
 COMMENT ON COLUMN "ग्राहक"."नाम" IS 'Full name';
 INSERT INTO "Sales Dept"."Order" SELECT n, 2020+n%4, (ARRAY['web','shop'])[1+n%2], n*10, date '2020-02-01'+n*17
   FROM generate_series(1,60) n;
-INSERT INTO "Sales Dept"."OrderLine" SELECT n, 1+n%50, 2020+(1+n%50)%4, n%23, 'line '||n%5 FROM generate_series(1,180) n;
+INSERT INTO "Sales Dept"."OrderLine" SELECT n, 1+n%50, 2020+(1+n%50)%4, n%23, 'line '||n%5
+  FROM generate_series(1,180) n;
 INSERT INTO "ग्राहक" VALUES (1,'मोहन','पुणे'),(2,'सीता','दिल्ली'),(3,'राधा','पुणे');
 INSERT INTO "user" VALUES (1,'admin','Pune',5),(2,'guest','Pune',9),(3,'guest',NULL,12);
 """
@@ -79,16 +82,17 @@ JOIN pg_class c2 ON c2.oid = k.confrelid JOIN pg_namespace n2 ON n2.oid = c2.rel
 """
 
 
-def view_of(
-    tables: list[tuple[object, ...]], columns: dict[int, list[tuple[object, ...]]], keys: list[tuple[object, ...]]
-) -> SchemaView:
+Rows = list[tuple[object, ...]]
+
+
+def view_of(tables: Rows, columns: dict[int, Rows], keys: Rows) -> SchemaView:
     """The schema view of what the three queries gave."""
     views = tuple(
         TableView(
             str(schema),
             str(name),
-            tuple(ColumnView(str(c), str(t), None if note is None else str(note)) for c, t, note in columns[_int(oid)]),
-            None if comment is None else str(comment),
+            tuple(ColumnView(str(c), str(t), _text(note)) for c, t, note in columns[int(str(oid))]),
+            _text(comment),
             _names(key),
         )
         for oid, schema, name, comment, key in tables
@@ -104,5 +108,5 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(str(v) for v in value) if isinstance(value, list) else ()
 
 
-def _int(value: object) -> int:
-    return int(str(value))
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from conftest import Pgveil
+from raw_client import RawClient, Reply
 
 PATIENCE = 60
 """Seconds after which something that has to happen counts as hanging."""
@@ -109,3 +110,21 @@ def read_to_end(sock: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return found
+
+
+class Speaker(RawClient):
+    """A client whose startup packet is the test's own."""
+
+    def __init__(self, proxy: Pgveil, packet: bytes) -> None:
+        self.socket = open_socket(proxy)
+        self._buffer = b""
+        self.socket.sendall(packet)
+        self.greeting = Reply()
+
+    def greet(self) -> Reply:
+        """The greeting, up to ReadyForQuery or the end."""
+        self.greeting = self.reply()
+        return self.greeting
+
+    def next(self) -> tuple[bytes, bytes]:
+        return next(self.messages())

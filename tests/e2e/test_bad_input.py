@@ -108,17 +108,16 @@ def test_a_policy_that_cannot_be_used_keeps_the_proxy_from_starting(case: str, t
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("asq: {}\n", "ask"),
-        ("ask: {provider: opnai}\n", "provider"),
-        ("listn: 1\n", "listen"),
+        ("asq: {}\n", "unknown setting asq; did you mean ask?"),
+        ("ask: {provider: opnai}\n", "ask.provider"),
+        ("workers: many\n", "workers"),
         ("tls: {cert: a, key: b}\n", "tls"),
     ],
 )
 def test_settings_that_cannot_be_used_keep_the_proxy_from_starting(settings: str, said: str, tmp_path: Path) -> None:
     done = run_serve(tmp_path, POLICY, settings)
     assert done.returncode == 2
-    assert said in done.stderr
-    assert "hint:" in done.stderr
+    assert f"pgveil.yaml:7: {said}" in done.stderr
 
 
 def test_a_policy_that_breaks_later_leaves_the_good_one_in_force(dsn: str, tmp_path: Path) -> None:
@@ -220,8 +219,8 @@ def assert_down(proxy: Pgveil) -> None:
 # Frames.
 
 
-@pytest.mark.parametrize("length", [2**31 - 1, 2**30, -1, -(2**31), 0, 3])
-@pytest.mark.parametrize("tag", [b"Q", b"P", b"B", b"d", b"X", b"\x00"])
+@pytest.mark.parametrize("length", [2**31 - 1, 2**30 + 4, -1, -(2**31), 0, 3])
+@pytest.mark.parametrize("tag", [b"Q", b"B", b"d", b"\x00"])
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.usefixtures("still_serves")
 def test_a_length_that_cannot_be(role: str, tag: bytes, length: int, proxy: Pgveil) -> None:
@@ -349,15 +348,6 @@ def test_what_is_no_startup_packet(case: str, proxy: Pgveil) -> None:
     # Never a login: no authentication request, no parameter, no ReadyForQuery.
     assert not answer.lstrip(b"N").startswith((b"R", b"S", b"Z"))
     assert b"server_version" not in answer
-
-
-def test_bytes_behind_a_request_for_tls_are_never_taken_for_the_client_s(proxy: Pgveil) -> None:
-    """In one segment, and the answer comes first: what stood behind the request is not read as a startup packet."""
-    for request in (SSL_REQUEST, GSS_REQUEST):
-        with open_socket(proxy) as sock:
-            sock.sendall(request + startup("dba", DATABASE))
-            assert b"R\0\0\0\x08\0\0\0\0" not in read_to_end(sock)
-    assert_serves(proxy, DATABASE)
 
 
 def test_encryption_is_declined_and_the_client_goes_on(proxy: Pgveil) -> None:

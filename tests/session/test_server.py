@@ -287,6 +287,9 @@ class TestStartup:
             b"\0\0\0\x09\0\3\0\0\0",
             b"\0\0\0\x0f\0\2\0\0user\0a\0",
             b"\x16\3\1\2\0\1\0\1\xfc",
+            SSLRequest().encode() + StartupMessage(3, 0, {"user": "ana"}).encode(),
+            SSLRequest().encode() + SSLRequest().encode(),
+            GSSENCRequest().encode() + b"x",
         ],
     )
     async def test_bytes_that_are_no_startup_end_in_an_error(self, tmp_path: Path, packet: bytes) -> None:

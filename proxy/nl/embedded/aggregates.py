@@ -11,7 +11,7 @@ from proxy.errors import NotUnderstoodError
 from proxy.nl.embedded.filters import Filters
 from proxy.nl.embedded.joins import is_forward
 from proxy.nl.embedded.linking import DATES, Linker, Scope, root_scope
-from proxy.nl.embedded.logical import Agg, Cmp, Col, Expr, Literal, Query, Sort, Test, Trunc
+from proxy.nl.embedded.logical import Agg, Cmp, Col, Exists, Expr, Grouped, Literal, Query, Sort, Test, Trunc
 from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError
 from proxy.nl.embedded.roots import AGGREGABLE, Roots
 from proxy.nl.embedded.syntax import (
@@ -30,6 +30,7 @@ from proxy.nl.embedded.syntax import (
     Related,
     Totals,
 )
+from proxy.policy.catalog import Name
 
 
 @dataclass(frozen=True)
@@ -50,34 +51,36 @@ class Aggregates:
         self.roots = roots
 
     def query(self, ask: Ask, measures: list[Measure]) -> Query:
+        """The query for a reading with these aggregates. Raises NoFitError where they make no sense together."""
         groups = self._group_words(ask)
-        plain = (*(ask.subject.conditions if ask.subject else ()), *ask.conditions)
-        plain += tuple(
-            c for m in measures if m.of is not None and isinstance(m.of.head, tuple) for c in m.of.conditions
-        )
-        context = self.roots.context(plain, groups)
-        roots = [self.roots.measure_table(m, context) for m in measures if m.func != "count" or m.of or m.field]
-        if not roots and ask.subject is not None and isinstance(ask.subject.head, Entity):
-            roots = [self.linker.subject(ask.subject.head)]
-        if not roots and ask.subject is not None and isinstance(ask.subject.head, tuple):
-            roots = [self.roots.field_table(f, context) for f in ask.subject.head]
-        if not roots:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
-        scope = root_scope(self.roots.finest(list(roots)))
+        rank = ask.subject.rank if ask.subject else None
+        if rank is not None and not rank.by and not rank.common:
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
+        scope = root_scope(self._root(ask, measures, groups))
         keys = [self._group_key(g, scope) for g in groups]
-        tests, having = self._aggregate_tests(ask, measures, keys, scope)
         spread = any(not is_forward(c.path) for k in keys for e in k.keys for c in _columns(e))
+        tests, having = self._aggregate_tests(ask, measures, keys, scope)
         aggs = {m: self._aggregate(m, scope, spread=spread) for m in measures}
         outputs = self._aggregate_outputs(ask, keys, aggs, scope)
         group_by = tuple(dict.fromkeys(e for k in keys for e in k.keys))
-        group_by += tuple(dict.fromkeys(o for o in outputs if not isinstance(o, Agg) and o not in group_by))
-        rank = ask.subject.rank if ask.subject else None
+        if groups:
+            group_by += tuple(dict.fromkeys(o for o in outputs if not isinstance(o, Agg) and o not in group_by))
         order = self._aggregate_order(ask, rank, aggs, keys)
-        if rank is not None and not rank.by and not rank.common:
-            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear by what the first ones are chosen.")
-        if not groups:
-            group_by = ()
         return Query(scope.root, outputs, tests, group_by, having, order, rank.count if rank else None)
+
+    def _root(self, ask: Ask, measures: list[Measure], groups: tuple[Group, ...]) -> Name:
+        subject = ask.subject
+        about = (*subject.conditions, *(subject.rank.conditions if subject.rank else ())) if subject else ()
+        named = [m.of for m in measures if m.of is not None and isinstance(m.of.head, tuple)]
+        context = self.roots.context((*about, *ask.conditions, *(c for of in named for c in of.conditions)), groups)
+        found = [self.roots.measure_table(m, context) for m in measures if m.func != "count" or m.of or m.field]
+        if not found and subject is not None:
+            head = subject.head
+            by_fields = [self.roots.field_table(f, context) for f in head] if isinstance(head, tuple) else []
+            found = by_fields or ([self.linker.subject(head)] if isinstance(head, Entity) else [])
+        if not found:
+            raise NoFitError(NOT_UNDERSTOOD, detail="It is not clear what is counted.")
+        return self.roots.finest(found)
 
     def _group_words(self, ask: Ask) -> tuple[Group, ...]:
         """The groups that are named, and the subject where it is ranked or shown with totals."""
@@ -90,7 +93,54 @@ class Aggregates:
     def _aggregate_tests(
         self, ask: Ask, measures: list[Measure], keys: list[GroupKey], scope: Scope
     ) -> tuple[tuple[Test, ...], tuple[Cmp, ...]]:
-        conditions: list[tuple[Condition, Scope]] = []
+        """Every condition of the reading, each in the scope that it is about; what is said of groups apart."""
+        placed = self._counted_conditions(ask, measures, scope)
+        subject = keys[0].scope if keys and ask.subject is not None else None
+        having: list[Cmp] = []
+        for condition in ask.subject.conditions if ask.subject else ():
+            if isinstance(condition, During) and condition.field is None and condition.verb is None:
+                placed.append((condition, scope))
+            elif subject is None and (test := self._having(condition, scope)) is not None:
+                having.append(test)
+            else:
+                placed.append((condition, subject or scope))
+        for condition in ask.conditions:
+            of_groups = self._having(condition, scope) if keys and isinstance(condition, Totals | Related) else None
+            if of_groups is not None:
+                having.append(of_groups)
+            else:
+                placed.append((condition, scope))
+        rank = ask.subject.rank if ask.subject else None
+        for condition in rank.conditions if rank else ():
+            placed.append((condition, self._nearer(condition, scope, subject)))
+        return self._placed_tests(placed, keys, scope), tuple(having)
+
+    def _nearer(self, condition: Condition, scope: Scope, subject: Scope | None) -> Scope:
+        """What is said after `by ...` is about what is ranked by, where that has or belongs to it; else the noun."""
+        own = subject is None or not any(
+            isinstance(t, Exists | Grouped) for t in self.filters.tests((condition,), scope)
+        )
+        return scope if own or subject is None else subject
+
+    def _placed_tests(
+        self, placed: list[tuple[Condition, Scope]], keys: list[GroupKey], scope: Scope
+    ) -> tuple[Test, ...]:
+        found: list[Test] = []
+        for there in dict.fromkeys(s for _, s in placed):
+            tests = self.filters.tests(tuple(c for c, s in placed if s == there), there)
+            repeated = any(not is_forward(c.path) for k in keys for e in k.keys for c in _columns(e))
+            if repeated and there == scope and any(isinstance(t, Exists | Grouped) for t in tests):
+                raise NoFitError(
+                    NOT_UNDERSTOOD,
+                    detail="It is not clear whether a condition is about the groups or about what is counted in them.",
+                    hint="Put the condition right after the noun that it is about.",
+                )
+            found += tests
+        self.filters.check_contradiction(tuple(dict.fromkeys(found)))
+        return tuple(dict.fromkeys(found))
+
+    def _counted_conditions(self, ask: Ask, measures: list[Measure], scope: Scope) -> list[tuple[Condition, Scope]]:
+        """What is said of the rows that are counted. With several numbers it must hold for all, or for none."""
         named = ask.items if ask.returned else ()
         counted = [m for m in measures if m.of is not None and m.of.conditions and m not in named]
         several = {m for m in measures if (m.func != "count" or m.of is not None) and m not in named}
@@ -103,30 +153,12 @@ class Aggregates:
                 detail="It is not clear whether a condition holds for every number asked for.",
                 hint="Put the condition at the end, after the groups, or ask for one number at a time.",
             )
-        for measure in counted:
-            of = measure.of
-            if of is not None:
-                conditions += [(c, self._measure_scope(measure, scope)) for c in of.conditions]
-        subject_scope = keys[0].scope if keys and ask.subject is not None else None
-        having: list[Cmp] = []
-        for condition in ask.subject.conditions if ask.subject else ():
-            if isinstance(condition, During) and condition.field is None and condition.verb is None:
-                conditions.append((condition, scope))
-            elif subject_scope is None and (test := self._having(condition, scope)) is not None:
-                having.append(test)
-            else:
-                conditions.append((condition, subject_scope or scope))
-        for condition in ask.conditions:
-            test = self._having(condition, scope) if keys and isinstance(condition, Totals | Related) else None
-            if test is not None:
-                having.append(test)
-            else:
-                conditions.append((condition, scope))
-        scopes = dict.fromkeys(s for _, s in conditions)
-        found = [t for s in scopes for t in self.filters.tests(tuple(c for c, at in conditions if at == s), s)]
-        tests = tuple(dict.fromkeys(found))
-        self.filters.check_contradiction(tests)
-        return tests, tuple(having)
+        return [
+            (condition, self._measure_scope(measure, scope))
+            for measure in counted
+            if measure.of is not None
+            for condition in measure.of.conditions
+        ]
 
     def _having(self, condition: Condition, scope: Scope) -> Cmp | None:
         """What is said of a group: `cities with more than 5 customers`."""

@@ -34,7 +34,7 @@ from proxy.nl.embedded.syntax import (
     Related,
 )
 from proxy.nl.embedded.tokens import Kind
-from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED
+from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED, NEUTRAL_VERBS
 
 PRICE = ("price", "cost")
 PAY = ("salary", "wage")
@@ -206,9 +206,9 @@ class Clauses(ColumnClauses):
 
     def _linked_verb(self, at: int, *, negated: bool) -> Iterator[Reading[Condition]]:
         """A verb and the rows that it links to, counted or not."""
-        if self.kind(at) is not Kind.WORD:
-            return
         verb = self.word(at)
+        if self.kind(at) is not Kind.WORD or (verb in FUNCTION_WORDS and verb not in NEUTRAL_VERBS):
+            return
         here = self.skip(at + 1, "in", "by", "with", "for", "to", "on", "from")
         if negated or self.is_word(here, "no"):
             start = self.skip(here, "any", "a", "an", "no")

@@ -273,7 +273,7 @@ class DateReader:
     def _day(self, at: int) -> int | None:
         word = self._text(at)
         digits = word[:-2] if word[-2:] in {"st", "nd", "rd", "th"} else word
-        return int(digits) if digits.isdigit() and 1 <= int(digits) <= 31 else None  # noqa: PLR2004
+        return int(digits) if digits.isascii() and digits.isdigit() and 1 <= int(digits) <= 31 else None  # noqa: PLR2004
 
     def _year_number(self, at: int) -> int | None:
         text = self._text(at)

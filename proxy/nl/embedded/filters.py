@@ -25,6 +25,7 @@ from proxy.nl.embedded.logical import (
     Truth,
     Within,
 )
+from proxy.nl.embedded.periods import Periods
 from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError, ambiguous, not_held
 from proxy.nl.embedded.syntax import (
     AnyOf,
@@ -46,9 +47,8 @@ from proxy.nl.embedded.syntax import (
     Value,
 )
 from proxy.nl.embedded.values import ColumnKey
-from proxy.nl.embedded.words import NEUTRAL_VERBS, stem
+from proxy.nl.embedded.words import NEUTRAL_VERBS
 from proxy.nl.schema import ColumnView, Family
-from proxy.policy.catalog import Name
 
 Fits = Callable[[ColumnView], bool]
 
@@ -58,6 +58,7 @@ class Filters:
 
     def __init__(self, linker: Linker) -> None:
         self.linker = linker
+        self.periods = Periods(linker)
 
     def tests(self, conditions: tuple[Condition, ...], scope: Scope) -> tuple[Test, ...]:
         """Every condition about the scope's noun, in order, each once."""
@@ -107,7 +108,7 @@ class Filters:
             case Totals():
                 return self._totals(condition, scope)
             case Event():
-                return (self._happened(condition, scope),)
+                return (self.periods.happened(condition, scope),)
             case AnyOf():
                 return self._any_of(condition, scope)
             case _:
@@ -254,56 +255,10 @@ class Filters:
     # Dates
 
     def _during(self, condition: During, scope: Scope) -> tuple[Test, ...]:
-        period = condition.period
-        if condition.field is not None:
-            col = self._column(condition.field, scope, lambda c: c.family in DATES)
-            return self._on((Within(col, period.start, period.end),), scope)
-        if condition.verb is None:
-            col = self.linker.usable(self.linker.own_date(scope))
-            return (Within(col, period.start, period.end),)
-        named = self.linker.dates_of_verb(scope, condition.verb)
-        if named is not None:
-            return (Within(self.linker.usable(named), period.start, period.end),)
-        own = self.linker.lexicon.names[scope.table].words
-        if stem(condition.verb) == stem(own[-1]):
-            return (Within(self.linker.usable(self.linker.own_date(scope)), period.start, period.end),)
-        return (self._event(condition, scope),)
-
-    def _event(self, condition: During, scope: Scope) -> Test:
-        """`customers who ordered in 2024`: rows of the one linked table that shares the verb's stem."""
-        verb = condition.verb or ""
-        if not condition.active:
-            raise self._no_date(verb, scope)
-        table, path = self._event_table(verb, scope)
-        period = condition.period
-        date = self.linker.usable(self.linker.own_date(Scope(table, table)))
-        return Exists(scope.base, path, (Within(date, period.start, period.end),))
-
-    def _happened(self, condition: Event, scope: Scope) -> Test:
-        _, path = self._event_table(condition.verb, scope)
-        return Exists(scope.base, path, (), condition.negated)
-
-    def _no_date(self, verb: str, scope: Scope) -> NoFitError:
-        return NoFitError(
-            NOT_UNDERSTOOD,
-            detail=f'"{verb}" names no date of {scope.table[1]}.',
-            hint=self.linker.columns_hint(scope.table),
-        )
-
-    def _event_table(self, verb: str, scope: Scope) -> tuple[Name, Path]:
-        """The one table linked to the noun's that the verb makes a row of."""
-        tables = [
-            (table.key, path)
-            for table in self.linker.schema.tables
-            if stem(self.linker.lexicon.names[table.key].words[-1]) == stem(verb)
-            for path in self.linker.graph.paths(scope.table, table.key)
-            if path and not is_forward(path)
-        ]
-        if not tables:
-            raise self._no_date(verb, scope)
-        if len(tables) > 1:
-            raise ambiguous(verb, [t[1] for t, _ in tables])
-        return tables[0]
+        if condition.field is None:
+            return self.periods.during(condition, scope)
+        col = self._column(condition.field, scope, lambda c: c.family in DATES)
+        return self._on((Within(col, condition.period.start, condition.period.end),), scope)
 
     # Other rows
 
@@ -320,9 +275,27 @@ class Filters:
         if condition.op is not None:
             return (self._counted(condition, scope, reached),)
         if is_forward(reached.path) and not condition.negated and condition.of.conditions:
-            return self.tests(condition.of.conditions, scope.at(reached.path))
-        inner = self.tests(condition.of.conditions, Scope(reached.table, reached.table))
+            there = scope.at(reached.path)
+            if condition.parent:
+                self._check_own(condition.of.conditions, there)
+            return self.tests(condition.of.conditions, there)
+        there = Scope(reached.table, reached.table)
+        if condition.parent:
+            self._check_own(condition.of.conditions, there)
+        inner = self.tests(condition.of.conditions, there)
         return (Exists(scope.base, reached.path, inner, condition.negated),)
+
+    def _check_own(self, conditions: tuple[Condition, ...], scope: Scope) -> None:
+        """In `articles by author 'X' at conference 'Y'` the conference is the article's: what an inner noun is said to
+        be in or of must be its own, or of what it belongs to."""
+        for condition in conditions:
+            loose = isinstance(condition, Holds | Compare) or (isinstance(condition, Related) and condition.parent)
+            if loose and any(isinstance(t, Exists | Grouped) for t in self._test(condition, scope)):
+                raise NoFitError(
+                    NOT_UNDERSTOOD,
+                    detail=f"It is not clear whether a condition is about {scope.table[1]} or about what comes before.",
+                    hint=f'Say "{scope.table[1]} with ..." or put the condition first.',
+                )
 
     def _counted(self, condition: Related, scope: Scope, reached: Reached) -> Test:
         """`with more than 5 orders`."""

@@ -127,6 +127,8 @@ class Grammar(Nouns):
             for conditions, end in self.modifiers(at + 1):
                 if conditions:
                     yield conditions, end
+            if self.groups(at + 1):
+                yield (), at + 1
         yield (), at
 
     def _of_each(self, at: int) -> Iterator[Reading[Entity]]:
@@ -161,22 +163,25 @@ class Grammar(Nouns):
                 yield from self._which_highest(found, end)
                 for conditions, after in self._clause(end):
                     subject = NounPhrase(found.head, (*found.conditions, *conditions))
-                    yield from self._finish(Ask(subject, distinct=distinct), after)
+                    yield from self._finish(Ask(subject, distinct=distinct, which=True), after)
             else:
-                yield from self._finish(Ask(subject), end)
+                yield from self._finish(Ask(subject, which=True), end)
 
     def _which_highest(self, found: NounPhrase, at: int) -> Iterator[Reading[Ask]]:
         """... has the most orders: the first one, where the noun is in the singular."""
         plural = found.head.plural if isinstance(found.head, Entity) else False
         verb = self.word(at)
         possible = verb in HAVING if isinstance(found.head, tuple) else verb in NEUTRAL_VERBS or self.is_participle(at)
+        if verb in {"is", "was"} and not plural and isinstance(found.head, Entity):
+            for rank, end in self.superlative(self.determiner(at + 1)):
+                yield from self._finish(Ask(replace(found, rank=rank), which=True), end)
         if plural or not possible:
             return
         for by, descending, end in self.highest(at + 1):
             for more, after in self.modifiers(end):
                 head = replace(found.head, verb=verb) if isinstance(found.head, Entity) else found.head
-                subject = NounPhrase(head, (*found.conditions, *more), Rank(1, descending, by))
-                yield from self._finish(Ask(subject), after)
+                subject = NounPhrase(head, found.conditions, Rank(1, descending, by, conditions=more))
+                yield from self._finish(Ask(subject, which=True), after)
 
     def _request(self, at: int) -> Iterator[Reading[Ask]]:
         here = self.determiner(self.past(self.determiner(at), "list of", "all", "all of") or at)

@@ -63,7 +63,8 @@ class Graph:
     """The tables of one schema view and every link between them."""
 
     def __init__(self, schema: SchemaView, lexicon: Lexicon) -> None:
-        self.keys = (*schema.foreign_keys, *_implied_keys(schema, lexicon))
+        declared = (k for k in schema.foreign_keys if schema.table(k.table) and schema.table(k.ref_table))
+        self.keys = (*declared, *_implied_keys(schema, lexicon))
         for key in self.keys:
             lexicon.add_role(key)
         self._steps: dict[Name, list[Step]] = {table.key: [] for table in schema.tables}

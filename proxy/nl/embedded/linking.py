@@ -151,7 +151,7 @@ class Linker:
 
     def _is_special(self, key: ForeignKey, role: tuple[str, ...]) -> bool:
         """sender_id says more than that it points to users."""
-        return role[-1] not in self.lexicon.names[key.ref_table].words
+        return key.columns != key.ref_columns and role[-1] not in self.lexicon.names[key.ref_table].words
 
     # Columns
 
@@ -315,6 +315,16 @@ class Linker:
             choices = [f"{scope.table[1]}.{c}" for c in chosen or columns]
             raise ambiguous("the date", choices, f"Name the date, as in: with {columns[0]} in 2024.")
         return self.col(scope, (), scope.table, chosen[0])
+
+    def own_year(self, scope: Scope) -> Col | None:
+        """The number column called year of a table without dates."""
+        names = self.lexicon.names[scope.table]
+        found = [
+            c.name for c in names.table.columns if c.family is Family.NUMBER and names.columns[c.name] == ("year",)
+        ]
+        if self._date_columns(scope.table) or len(found) != 1:
+            return None
+        return self.col(scope, (), scope.table, found[0])
 
     def dates_of_verb(self, scope: Scope, verb: str) -> Col | None:
         """`hired` is hire_date: the date column that shares the verb's stem."""

@@ -108,7 +108,7 @@ class Lexicon:
 
     def add_role(self, key: ForeignKey) -> None:
         """Lets a key's own name stand for the table that it points to, where it says more than that table's name."""
-        role = self.role_words(key)
+        role = () if key.columns == key.ref_columns else self.role_words(key)
         if role and role != self.names[key.ref_table].words:
             for form in keys_of(role):
                 self._tables.setdefault(form, {}).setdefault((key.ref_table, key), NEAR)
@@ -189,6 +189,8 @@ class Lexicon:
                 self._put(self._columns, inner, target, NEAR)
             for start in range(1, len(words)):
                 self._put(self._columns, words[start:], target, PART)
+            if words[-1] == "name" and len(words) > 1 and inner == words:
+                self._put(self._columns, words[:-1], target, SYNONYM)
             if words[-1] in UNIT_WORDS and len(words) > 1:
                 self._put(self._columns, (*words[:-1], "in", words[-1]), target, NEAR)
                 self._put(self._columns, _without_owner(words, names.words)[:-1], target, NEAR)

@@ -14,6 +14,7 @@ from proxy.nl.embedded.phrases import (
     DISTINCT,
     HAVING,
     HIGHEST,
+    LARGEST,
     RANKING,
     RELATIVES,
     ROW_TAILS,
@@ -124,6 +125,7 @@ class Nouns(Clauses):
     def _rank_words(self, at: int) -> Iterator[Reading[Rank | None]]:
         """What stands before the noun: top 5, 5 cheapest, latest 10, the most expensive."""
         yield from self._commonest(at)
+        yield from self._largest(at)
         top = self.is_word(at, "top", "bottom")
         here = at + top
         for count, after in self._count(here):
@@ -140,6 +142,18 @@ class Nouns(Clauses):
                     yield Rank(count, descending, adjective=words), after
                 yield Rank(1, descending, adjective=words), end
             yield None, at
+
+    def superlative(self, at: int) -> Iterator[Reading[Rank]]:
+        """Which product is `the cheapest`?"""
+        for (words, descending), end in self.phrase(at, SUPERLATIVES):
+            yield Rank(1, descending, adjective=words), end
+
+    def _largest(self, at: int) -> Iterator[Reading[Rank | None]]:
+        """the 5 largest, the largest 5, the largest: what by comes after the noun."""
+        for count, start in [*self._count(at), (0, at)]:
+            for meaning, here in self.phrase(start, LARGEST):
+                for after, end in [*self._count(here), (count or 1, here)]:
+                    yield Rank(after, descending=meaning == "most", named=True), end
 
     def _commonest(self, at: int) -> Iterator[Reading[Rank | None]]:
         """top 3 most common, the most frequent: values by how many rows have them."""
@@ -163,7 +177,7 @@ class Nouns(Clauses):
         for by, descending, verb, end in self._rank_tail(at):
             count = rank.count if rank else 1 if one or isinstance(found.head, tuple) else 0
             if count == 0 or (descending is None and (rank is None or not rank.named)):
-                if count == 0:
+                if count == 0 and descending is not None:
                     self.note(
                         "It is not clear how many are asked for.",
                         "Say how many, as in: the 5 products with the highest price.",
@@ -174,7 +188,7 @@ class Nouns(Clauses):
                 if verb is not None and isinstance(found.head, tuple) and verb not in HAVING:
                     continue
                 head = replace(found.head, verb=verb) if isinstance(found.head, Entity) else found.head
-                yield NounPhrase(head, (*found.conditions, *more), Rank(count, order, by)), last
+                yield NounPhrase(head, found.conditions, Rank(count, order, by, conditions=more)), last
 
     def _is_year(self, at: int) -> bool:
         return self.tokens[at].raw == self.tokens[at].text and 1900 <= int(self.tokens[at].text) < 2200  # noqa: PLR2004

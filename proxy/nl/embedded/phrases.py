@@ -118,6 +118,10 @@ HIGHEST = _table(
 
 DATE_ORDER = ("@date",)
 AGE_ORDER = ("@age",)
+ALTITUDE = ("height", "altitude", "elevation")
+
+LARGEST = _table({"most": "largest|highest|biggest|greatest", "least": "smallest|lowest"})
+"""Before a noun that is ranked by something named: `the 5 largest cities by population`."""
 
 SUPERLATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], bool]] = {
     ("most", "expensive"): (("price", "cost"), True),
@@ -139,11 +143,12 @@ SUPERLATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], bool]] = {
     ("shortest",): (("duration", "length"), False),
     ("heaviest",): (("weight",), True),
     ("lightest",): (("weight",), False),
-    ("tallest",): (("height",), True),
+    ("tallest",): (ALTITUDE, True),
     ("highest", "rated"): (("rating", "score"), True),
     ("best", "rated"): (("rating", "score"), True),
     ("lowest", "rated"): (("rating", "score"), False),
     ("most", "populous"): (("population",), True),
+    ("highest",): (ALTITUDE, True),
 }
 """Adjectives that name a column by what it measures: the column's words, and whether the highest comes first."""
 
@@ -155,7 +160,8 @@ COMPARATIVES: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {
     ("dearer", "than"): (("price", "cost"), ">"),
     ("heavier", "than"): (("weight",), ">"),
     ("lighter", "than"): (("weight",), "<"),
-    ("taller", "than"): (("height",), ">"),
+    ("taller", "than"): (ALTITUDE, ">"),
+    ("higher", "than"): (ALTITUDE, ">"),
     ("longer", "than"): (("duration", "length"), ">"),
     ("shorter", "than"): (("duration", "length"), "<"),
     ("older", "than"): (("age",), ">"),

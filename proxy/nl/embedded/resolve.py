@@ -66,9 +66,11 @@ class Resolver:
         if not isinstance(head, Entity):
             raise NoFitError(NOT_UNDERSTOOD)
         scope = root_scope(self.linker.subject(head))
-        conditions = (*subject.conditions, *ask.conditions)
+        conditions = (*subject.conditions, *(rank.conditions if rank else ()), *ask.conditions)
         if ask.items:
             outputs: tuple[Expr, ...] = tuple(self._shown(item, scope) for item in ask.items)
+        elif ask.which and not ask.extra:
+            outputs = self._identity(scope)
         else:
             outputs = self._all_columns(scope)
         extra = tuple(self._shown(item, scope) for item in ask.extra)
@@ -133,6 +135,11 @@ class Resolver:
                 hint=f"Ask for {col.table[1]} with columns of {scope.table[1]}, or for a total.",
             )
         return col
+
+    def _identity(self, scope: Scope) -> tuple[Expr, ...]:
+        """What says which row it is: the primary key, and what names it to people."""
+        names = dict.fromkeys((*self.linker.view(scope.table).primary_key, *self.linker.display(scope.table)))
+        return tuple(self.linker.col(scope, (), scope.table, c) for c in names)
 
     def _all_columns(self, scope: Scope) -> tuple[Expr, ...]:
         view = self.linker.view(scope.table)

@@ -182,6 +182,7 @@ Condition = Union[Compare, Between, Like, Missing, Flag, Holds, During, Related,
 class Rank:
     """The first `count` by `by`, or by the column that `adjective`'s words name (`expensive`: price, cost).
 
+    `conditions` are said after `by`, and so rather of what is ranked by than of the noun.
     `common`: values by how many rows have them. `named`: the direction is said (`top`, `bottom`).
     """
 
@@ -189,6 +190,7 @@ class Rank:
     descending: bool = False
     by: tuple[Measure | Field, ...] = ()
     adjective: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     common: bool = False
     named: bool = False
 
@@ -219,6 +221,7 @@ class Ask:
     """A whole question. `items`: what to show (empty: the subject's own columns); `extra`: besides those.
 
     `joins`: the extra ones were named by a bare `with`, so they must add what the rows do not have.
+    `which`: what identifies the rows is asked for, not all their columns.
     `returned`: the items come from a second sentence, and are about the rows that the first one chose; `basis` is what
     the first one asked for then, whose conditions hold.
     """
@@ -230,6 +233,7 @@ class Ask:
     conditions: tuple[Condition, ...] = ()
     order: tuple[Order, ...] = ()
     joins: bool = False
+    which: bool = False
     returned: bool = False
     basis: tuple[Item, ...] = ()
     distinct: bool = False

@@ -48,8 +48,8 @@ def is_function_word(token: Token) -> bool:
     return token.text in FUNCTION_WORDS and not (token.raw.isupper() and len(token.raw) > 1)
 
 
-_ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?![\w-])|\d{4}/\d{1,2}/\d{1,2}(?![\w/])")
-_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w])|\d+(?:\.\d+)?(?![\w])")
+_ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?![\w-])|\d{4}/\d{1,2}/\d{1,2}(?![\w/])", re.ASCII)
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w])|\d+(?:\.\d+)?(?![\w])", re.ASCII)
 _QUOTES = {"'": "'", '"': '"', "`": "`", "‘": "’", "“": "”", "«": "»"}
 _SIGNS = ("<=", ">=", "<>", "!=", "≤", "≥", "≠")
 _CURRENCY = "$€£₹"

@@ -187,8 +187,8 @@ update updated url user value vendor version visit volume warehouse website week
 NEUTRAL_VERBS = _set(
     """made make makes placed place places have has had created create creates done did do does booked bought buy buys
     purchased purchase purchases submitted issued issue received receive receives got written given taken owned own
-    owns used use uses attended prescribed requested performed conducted offered reported filed posted scheduled published
-    wrote authored taught hosted"""
+    owns used use uses attended prescribed requested performed conducted offered reported filed posted scheduled
+    published     wrote authored taught hosted"""
 )
 """Between two tables these say only that they are linked; which link must then be beyond doubt."""
 
@@ -231,6 +231,7 @@ _SUFFIXES = (
     "ies", "es", "e", "s", "y",
 )  # fmt: skip
 _IRREGULAR_STEMS = {
+    "registration": "regist",
     "sold": "sal", "sale": "sal", "sales": "sal", "sell": "sal", "paid": "pay", "bought": "buy", "sent": "send",
     "written": "writ", "wrote": "writ", "spent": "spend", "lent": "lend", "born": "birth", "began": "begin",
     "left": "leav", "given": "giv", "taken": "tak",

@@ -234,4 +234,4 @@ SELECT city, avg(fee) FROM doctors GROUP BY 1;
 SELECT city FROM patients GROUP BY 1 HAVING count(*) > 9;
 
 -- which patients have never visited
-SELECT * FROM patients WHERE id NOT IN (SELECT patient_id FROM visits);
+SELECT id, first_name, last_name FROM patients WHERE id NOT IN (SELECT patient_id FROM visits);

@@ -35,6 +35,7 @@ def test_a_question_of_the_second_part_is_refused(question: str) -> None:
 
 def test_the_page_and_the_tests_have_the_same_schema() -> None:
     statements = re.findall(r"CREATE TABLE shop\.(\w+) \((.*?)\);", PAGE, re.DOTALL)
-    shown = {name: re.findall(r"(?:^|, ?\s*)(\w+) (?:int|text|date|numeric|boolean|timestamptz)", body) for name, body in statements}
+    column = re.compile(r"(?:^|,\s*)(\w+) (?:int|text|date|numeric|boolean|timestamptz)")
+    shown = {name: column.findall(body) for name, body in statements}
     assert shown == {t.name: [c.name for c in t.columns] for t in SHOP.tables}
     assert len(parse(re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)[0]).stmts) == 8

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from shop_world import SHOP, ask, key, masked, table
+from shop_world import SHOP, TODAY, ask, key, masked, table
 
 from proxy.errors import NotUnderstoodError, UnanswerableError
-from proxy.nl.embedded import to_sql
+from proxy.nl.embedded import ValueHit, to_sql
 from proxy.nl.schema import SchemaView
 
 NOT_UNDERSTOOD = [
@@ -99,7 +99,10 @@ def test_a_value_in_two_columns_is_ambiguous() -> None:
 
 
 TRANSFERS = SchemaView(
-    (table("accounts", "id:i name:t"), table("transfers", "id:i sender_id:i receiver_id:i amount:n sent_on:d read_on:d")),
+    (
+        table("accounts", "id:i name:t"),
+        table("transfers", "id:i sender_id:i receiver_id:i amount:n sent_on:d read_on:d"),
+    ),
     (key("transfers", "sender_id", "accounts"), key("transfers", "receiver_id", "accounts")),
 )
 
@@ -196,8 +199,4 @@ def test_a_role_without_tables_is_told_so() -> None:
 
 
 def run(question: str, schema: SchemaView, hits: list[tuple[str, str, str, str]] | None = None) -> str:
-    from shop_world import TODAY
-
-    from proxy.nl.embedded import ValueHit
-
     return to_sql(question, schema, TODAY, [ValueHit(*h) for h in hits or []])

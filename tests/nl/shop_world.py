@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -10,7 +11,9 @@ from proxy.nl.schema import ColumnView, SchemaView, TableView
 from proxy.policy.catalog import ForeignKey
 
 TODAY = date(2025, 6, 15)
-_TYPES = {"i": "integer", "t": "text", "n": "numeric(10,2)", "d": "date", "b": "boolean", "z": "timestamp with time zone"}
+_TYPES = {"i": "integer", "t": "text", "n": "numeric(10,2)", "d": "date", "b": "boolean"} | {
+    "z": "timestamp with time zone"
+}
 
 
 def table(name: str, columns: str, schema: str = "shop", comment: str | None = None) -> TableView:
@@ -55,7 +58,7 @@ HELD = {
 HITS = [ValueHit("shop", t, c, value) for (t, c), values in HELD.items() for value in values]
 
 
-def ask(question: str, schema: SchemaView = SHOP, placeholders: dict[str, ColumnKey | None] | None = None) -> str:
+def ask(question: str, schema: SchemaView = SHOP, placeholders: Mapping[str, ColumnKey | None] | None = None) -> str:
     """The SQL, short: without quotes and the schema's name."""
     sql = to_sql(question, schema, TODAY, HITS, placeholders)
     return sql.replace('"shop".', "").replace('"', "")
