@@ -21,6 +21,8 @@ from proxy import localpg
 DATABASE = "office_ask"
 MODEL_SECONDS = 4
 """How long the proxy waits for its model."""
+RUN_SECONDS = 3
+"""How long SQL that was written for a question may run."""
 API_KEY = "sk-a-key-for-the-scripted-model"
 
 
@@ -57,13 +59,19 @@ def open_desk(postgres: localpg.LocalPostgres, serve: Serve, directory: Path) ->
     dsn = make_office(postgres, DATABASE)
     policies = write_policy(directory)
     with PlaceholderModel("SELECT 1 AS one") as model:
-        openai = {"base_url": model.base_url, "model": "scripted", "timeout_s": MODEL_SECONDS, "api_key_env": "TEST_KEY"}
+        openai = {
+            "base_url": model.base_url,
+            "model": "scripted",
+            "timeout_s": MODEL_SECONDS,
+            "api_key_env": "TEST_KEY",
+        }
+        ask = {"provider": "openai", "max_repairs": 2, "statement_timeout_s": RUN_SECONDS, "openai": openai}
         desk = Desk(
             serve(
                 Configuration(
                     upstream=dsn,
                     policies=policies,
-                    settings={"ask": {"provider": "openai", "max_repairs": 2, "openai": openai}},
+                    settings={"ask": ask},
                     environment={"TEST_KEY": API_KEY},
                 )
             ),

@@ -145,11 +145,16 @@ def postgres() -> Iterator[localpg.LocalPostgres]:
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts proxies that live until the end of the run."""
     with ExitStack() as stack:
+        started: list[Pgveil] = []
 
         def start(configuration: Configuration) -> Pgveil:
-            return stack.enter_context(serving(configuration, tmp_path_factory.mktemp("pgveil")))
+            started.append(stack.enter_context(serving(configuration, tmp_path_factory.mktemp("pgveil"))))
+            return started[-1]
 
         yield start
+        for proxy in started:  # all at once; each is waited for on the way out
+            if proxy.process.poll() is None:
+                proxy.process.send_signal(signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +164,24 @@ def desk(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest
 
     with open_desk(postgres, serve, tmp_path_factory.mktemp("desk")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def plain_dsn(postgres: localpg.LocalPostgres) -> str:
+    """The database of the tests that are not about data."""
+    from probes import DATABASE, TABLES
+
+    return create_database(postgres, DATABASE, TABLES)
+
+
+@pytest.fixture(scope="session")
+def plain(plain_dsn: str, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Pgveil:
+    """A proxy before it. Every test leaves it as it was, whatever it does to it."""
+    from office_world import write_policy
+    from probes import POLICY
+
+    policies = write_policy(tmp_path_factory.mktemp("plain"), POLICY)
+    return serve(Configuration(upstream=plain_dsn, policies=policies))
 
 
 def create_database(postgres: localpg.LocalPostgres, name: str, *scripts: str, template: str = "template1") -> str:

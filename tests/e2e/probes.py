@@ -19,6 +19,7 @@ from raw_client import RawClient, Reply
 PATIENCE = 60
 """Seconds after which something that has to happen counts as hanging."""
 
+DATABASE = "plain"
 TABLES = """
 CREATE TABLE people (id int PRIMARY KEY, name text, code text);
 INSERT INTO people SELECT i, 'person ' || i, 'zq8x-' || i FROM generate_series(1, 5) AS i;
@@ -68,7 +69,7 @@ def metric(proxy: Pgveil, name: str) -> float:
     return sum(map(float, found))
 
 
-def names_of(proxy: Pgveil, user: str, database: str) -> list[str]:
+def codes_of(proxy: Pgveil, user: str, database: str = DATABASE) -> list[str]:
     """A normal client's look: what `code` reads as."""
     with psycopg.connect(proxy.dsn(user, database), autocommit=True) as connection:
         return [row[0] for row in connection.execute("SELECT code FROM people ORDER BY id").fetchall()]
@@ -78,11 +79,11 @@ CLEAR = [f"zq8x-{i}" for i in range(1, 6)]
 VEILED = ["hidden"] * 5
 
 
-def assert_serves(proxy: Pgveil, database: str) -> None:
+def assert_serves(proxy: Pgveil, database: str = DATABASE) -> None:
     """The process is up, has not failed anywhere, and normal clients get the right answers."""
     assert proxy.process.poll() is None
-    assert names_of(proxy, "analyst", database) == VEILED
-    assert names_of(proxy, "dba", database) == CLEAR
+    assert codes_of(proxy, "analyst", database) == VEILED
+    assert codes_of(proxy, "dba", database) == CLEAR
     assert metric(proxy, "pgveil_crashes_total") == 0
 
 

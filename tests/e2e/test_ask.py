@@ -17,6 +17,7 @@ import pytest
 from asking_desk import DATABASE, Desk
 from client_kinds import PATIENCE, Clients, Psql
 from office_world import EMPLOYEES, SECRET, secrets_in
+from probes import eventually, metric
 from psycopg.pq import TransactionStatus
 from raw_client import RawClient
 from scripted_model import Reply, ScriptedModel
@@ -65,7 +66,9 @@ LINE_COMMENTS = {
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize(("kind", "role"), [*((k, "analyst") for k in EVERY_CLIENT), ("psql", "dba"), ("asyncpg", "dba")])
+@pytest.mark.parametrize(
+    ("kind", "role"), [*((k, "analyst") for k in EVERY_CLIENT), ("psql", "dba"), ("asyncpg", "dba")]
+)
 def test_carriers(kind: str, role: str, carrier: str, desk: Desk, clients: Clients) -> None:
     client = clients.of(kind, desk.place(role))
     answer = client.run(CARRIERS[carrier])
@@ -387,9 +390,11 @@ async def test_other_sessions_go_on_while_the_agent_works(desk: Desk, other_sess
             await asyncio.sleep(0.02)
         assert await other_session.fetchval("SELECT count(*) FROM hr.emp") == EMPLOYEES
     assert not question.done()
+    # Who asked leaves, and nothing of it stays.
     asking.terminate()
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await question
+    await asyncio.to_thread(eventually, lambda: metric(desk.scripted, 'pgveil_sessions{role="dba"}') == 0, "it is gone")
 
 
 # The translator that needs no model.

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Configuration, Pgveil, Serve, create_database, serving
+from conftest import Configuration, Pgveil, create_database, serving
 from office_world import fetch, write_policy
 from probes import (
     CLEAR,
+    DATABASE,
     PATIENCE,
     POLICY,
     TABLES,
@@ -28,7 +29,7 @@ from probes import (
     eventually,
     get,
     metric,
-    names_of,
+    codes_of,
     open_socket,
     read_to_end,
     ready,
@@ -38,29 +39,27 @@ from raw_client import RawClient, fields
 
 from proxy import localpg
 
-DATABASE = "faults"
 ROLES = ("dba", "analyst")
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 GSS_REQUEST = struct.pack("!ii", 8, 80877104)
-ENDLESS = "SELECT repeat('x', 1000) FROM generate_series(1, 50000000)"
+ENDLESS = "SELECT repeat('x', 1000), generate_series(1, 500000000)"
 
 
-@pytest.fixture(scope="module")
-def dsn(postgres: localpg.LocalPostgres) -> str:
-    return create_database(postgres, DATABASE, TABLES)
+@pytest.fixture
+def proxy(plain: Pgveil) -> Pgveil:
+    return plain
 
 
-@pytest.fixture(scope="module")
-def proxy(dsn: str, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Pgveil:
-    policies = write_policy(tmp_path_factory.mktemp("faults"), POLICY)
-    return serve(Configuration(upstream=dsn, policies=policies))
+@pytest.fixture
+def dsn(plain_dsn: str) -> str:
+    return plain_dsn
 
 
 @pytest.fixture
 def still_serves(proxy: Pgveil) -> Iterator[None]:
     """After the test a normal client works, and nothing is left of the others."""
     yield
-    assert_serves(proxy, DATABASE)
+    assert_serves(proxy)
     assert_no_session_is_left(proxy)
 
 
@@ -82,16 +81,11 @@ def run_serve(directory: Path, policy: str, settings: str = "") -> subprocess.Co
 
 BROKEN_POLICIES = {
     "no YAML": ("version: 1\nroles: {dba: {users: [postgres]\n", ["office.yaml:"]),
-    "a tab": ("version: 1\nroles:\n\tdba: {users: [x]}\n", ["office.yaml:3"]),
-    "an unknown key": (POLICY.replace("masks:", "maks:"), ["office.yaml:9", "masks"]),
     "an unknown mask": (POLICY.replace("mask: constant", "mask: constnat"), ["office.yaml:10", "constant"]),
     "two problems": (
         POLICY.replace("mask: constant", "mask: nonsense").replace("bypass: true", "bypas: true"),
         ["office.yaml:4", "office.yaml:10"],
     ),
-    "nothing": ("", ["office.yaml"]),
-    "binary": ("\x00\x01", ["office.yaml"]),
-    "no version": (POLICY.replace("version: 1", ""), ["version"]),
 }
 
 
@@ -127,7 +121,7 @@ def test_a_policy_that_breaks_later_leaves_the_good_one_in_force(dsn: str, tmp_p
             reload(proxy, policies, POLICY.replace("mask: constant", "mask: nonsense"), "failed")
             assert "office.yaml:10" in proxy.output()
             assert "the old ones stay in force" in proxy.output()
-            assert names_of(proxy, "analyst", DATABASE) == VEILED
+            assert codes_of(proxy, "analyst") == VEILED
             assert session.execute("SELECT code FROM people WHERE id = 1").fetchone() == ("hidden",)
             reload(proxy, policies, POLICY.replace("value: hidden", "value: gone"), "ok")
             # The open session too.
@@ -135,7 +129,7 @@ def test_a_policy_that_breaks_later_leaves_the_good_one_in_force(dsn: str, tmp_p
             (policies / "office.yaml").unlink()
             reload(proxy, policies, None, "failed")
             assert session.execute("SELECT code FROM people WHERE id = 1").fetchone() == ("gone",)
-        assert names_of(proxy, "dba", DATABASE) == CLEAR
+        assert codes_of(proxy, "dba") == CLEAR
 
 
 def reload(proxy: Pgveil, policies: Path, text: str | None, outcome: str) -> None:
@@ -171,7 +165,7 @@ def test_a_database_that_goes_down_and_comes_back(tmp_path: Path) -> None:
         create_database(server, DATABASE, TABLES)
         policies = write_policy(tmp_path, POLICY)
         with serving(Configuration(upstream=server.dsn_for(DATABASE), policies=policies), tmp_path) as proxy:
-            assert_serves(proxy, DATABASE)
+            assert_serves(proxy)
             session = RawClient(proxy.host, proxy.port, "analyst", DATABASE)
             server.stop()
             with session:  # it hears of it, and is not left waiting
@@ -180,7 +174,7 @@ def test_a_database_that_goes_down_and_comes_back(tmp_path: Path) -> None:
             assert_down(proxy)
             server = localpg.start(tmp_path / "pg", durable=False)
             eventually(lambda: ready(proxy)["ready"], "the proxy is ready again")
-            assert_serves(proxy, DATABASE)
+            assert_serves(proxy)
             assert_no_session_is_left(proxy)
     finally:
         server.stop()
@@ -195,9 +189,9 @@ def test_a_proxy_that_starts_before_its_database(tmp_path: Path) -> None:
         assert_down(proxy)
         server = localpg.start(tmp_path / "pg", durable=False)
         try:
-            assert names_of(proxy, "dba", DATABASE) == CLEAR
+            assert codes_of(proxy, "dba") == CLEAR
             eventually(lambda: ready(proxy)["ready"], "the catalogue is read")
-            assert_serves(proxy, DATABASE)
+            assert_serves(proxy)
         finally:
             server.stop()
 
@@ -279,7 +273,7 @@ def test_a_message_that_is_none_from_a_bypass_role(case: str, proxy: Pgveil) -> 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.usefixtures("still_serves")
-def test_names_of_nothing_are_ordinary_errors(role: str, proxy: Pgveil) -> None:
+def test_codes_of_nothing_are_ordinary_errors(role: str, proxy: Pgveil) -> None:
     with RawClient(proxy.host, proxy.port, role, DATABASE) as client:
         for tag, body, sqlstate in (
             (b"B", b"\0nothing\0" + struct.pack("!hhh", 0, 0, 0), "26000"),
@@ -311,7 +305,12 @@ def test_sql_that_is_not_utf_8_is_an_ordinary_error(role: str, proxy: Pgveil) ->
 def test_a_statement_that_is_too_long_to_analyse(proxy: Pgveil) -> None:
     with RawClient(proxy.host, proxy.port, "analyst", DATABASE) as client:
         assert client.simple("SELECT '" + "x" * 2_000_000 + "'").error["C"] == "54000"
-        assert client.simple("SELECT " + "(" * 20_000 + "1" + ")" * 20_000).error["C"] in {"54000", "54001", "0A000", "42601"}
+        assert client.simple("SELECT " + "(" * 20_000 + "1" + ")" * 20_000).error["C"] in {
+            "54000",
+            "54001",
+            "0A000",
+            "42601",
+        }
         assert client.simple("SELECT 1").error == {}
 
 
@@ -359,7 +358,7 @@ def test_encryption_is_declined_and_the_client_goes_on(proxy: Pgveil) -> None:
         assert b"server_version" in read_to_end(sock)
     with pytest.raises(psycopg.OperationalError, match="SSL"):
         psycopg.connect(proxy.dsn("analyst", DATABASE, sslmode="require"))
-    assert_serves(proxy, DATABASE)
+    assert_serves(proxy)
 
 
 @pytest.mark.usefixtures("still_serves")
@@ -367,7 +366,7 @@ def test_clients_that_say_nothing_keep_nobody_waiting(proxy: Pgveil) -> None:
     silent = [open_socket(proxy) for _ in range(40)]
     for i, sock in enumerate(silent):
         sock.sendall(startup("analyst", DATABASE)[: i % 20])
-    assert_serves(proxy, DATABASE)
+    assert_serves(proxy)
     for sock in silent:
         sock.close()
 
@@ -447,7 +446,7 @@ def test_a_client_that_does_not_read_holds_the_server_back(role: str, proxy: Pgv
     with RawClient(proxy.host, proxy.port, role, DATABASE, application_name="the one that vanishes") as client:
         ask_endless(client, extended=False)
         eventually(lambda: [wait for _, wait in backends(dsn)] == ["ClientWrite"], "the server waits for the client")
-        assert_serves(proxy, DATABASE)
+        assert_serves(proxy)
         assert [wait for _, wait in backends(dsn)] == ["ClientWrite"]
     eventually(lambda: backends(dsn) == [], "the upstream connection ends")
 

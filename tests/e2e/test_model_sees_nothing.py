@@ -273,6 +273,12 @@ def test_an_error_while_it_runs_is_the_client_s_alone(role: str, desk: Desk) -> 
     assert len(outcome.sent) == 1
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_sql_that_runs_too_long_is_cancelled(role: str, desk: Desk) -> None:
+    endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i % 9 FROM n) SELECT max(i) FROM n"
+    assert ask(desk, role, "ASK 'what is the largest'", endless).sqlstate == "57014"
+
+
 # A model that fails.
 
 FAILING = {
@@ -315,7 +321,11 @@ def test_nothing_private_is_logged_audited_or_counted(desk: Desk) -> None:
     """After everything above, and once more with values in plain SQL."""
     with desk.connect("analyst") as connection:
         connection.execute("SELECT * FROM clinic.patients WHERE name = 'Meera Krishnan' OR city = %s", ("Pune",))
-        for failing in ("SELECT 'Meera Krishnan'::int", "SELECT * FROM meera_krishnan", "DELETE FROM x WHERE y = 'meera'"):
+        for failing in (
+            "SELECT 'Meera Krishnan'::int",
+            "SELECT * FROM meera_krishnan",
+            "DELETE FROM x WHERE y = 'meera'",
+        ):
             with pytest.raises(psycopg.Error):
                 connection.execute(failing.encode())
     for proxy in (desk.scripted, desk.embedded):

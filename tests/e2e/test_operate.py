@@ -16,19 +16,26 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Configuration, Pgveil, Serve, create_database, serving
+from conftest import Configuration, Pgveil, serving
 from office_world import fetch, write_policy
-from probes import PATIENCE, POLICY, TABLES, Speaker, assert_no_session_is_left, eventually, get, metric, ready, startup
+from probes import (
+    DATABASE,
+    PATIENCE,
+    POLICY,
+    Speaker,
+    assert_no_session_is_left,
+    eventually,
+    get,
+    metric,
+    ready,
+    startup,
+)
 from raw_client import RawClient, fields
 
-from proxy import localpg
 
-DATABASE = "operated"
-
-
-@pytest.fixture(scope="module")
-def dsn(postgres: localpg.LocalPostgres) -> str:
-    return create_database(postgres, DATABASE, TABLES)
+@pytest.fixture
+def dsn(plain_dsn: str) -> str:
+    return plain_dsn
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +43,9 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_policy(tmp_path_factory.mktemp("operated"), POLICY)
 
 
-@pytest.fixture(scope="module")
-def proxy(dsn: str, policies: Path, serve: Serve) -> Pgveil:
-    return serve(Configuration(upstream=dsn, policies=policies))
+@pytest.fixture
+def proxy(plain: Pgveil) -> Pgveil:
+    return plain
 
 
 @pytest.fixture
@@ -98,7 +105,9 @@ def test_metrics_count_what_happens(proxy: Pgveil) -> None:
 
 
 def value_of(proxy: Pgveil, line: str) -> float:
-    return sum(float(text.split()[-1]) for text in get(proxy, "/metrics")[1].splitlines() if text.startswith(line + " "))
+    return sum(
+        float(text.split()[-1]) for text in get(proxy, "/metrics")[1].splitlines() if text.startswith(line + " ")
+    )
 
 
 def test_every_metric_is_pgveil_s(proxy: Pgveil) -> None:
@@ -114,7 +123,12 @@ def test_logs_are_json_without_values(proxy: Pgveil) -> None:
     said = ("zq8x", "person 3", "a-value-of-a-client", "no_such_thing", "SELECT", "stranger's secret")
     with connect(proxy, "analyst") as connection:
         connection.execute("SELECT * FROM people WHERE name = %s", ("a-value-of-a-client",))
-        for wrong in ("SELECT 'a-value-of-a-client'::int", "SELECT no_such_thing", "SELECT 'a-value-of-a-client", "DROP TABLE x"):
+        for wrong in (
+            "SELECT 'a-value-of-a-client'::int",
+            "SELECT no_such_thing",
+            "SELECT 'a-value-of-a-client",
+            "DROP TABLE x",
+        ):
             with pytest.raises(psycopg.Error):
                 connection.execute(wrong.encode())
     with connect(proxy, "dba") as connection:
@@ -140,7 +154,11 @@ def test_the_audit_trail_has_a_line_for_each_statement_and_no_text(proxy: Pgveil
     trail = proxy.directory / "audit.jsonl"
     assert_no_session_is_left(proxy)
     eventually(lambda: len(outcomes(trail)) >= 3, "the records are written")
-    assert {("analyst", "select", "rewritten"), ("analyst", "other", "refused"), ("dba", "other", "bypass")} <= outcomes(trail)
+    assert {
+        ("analyst", "select", "rewritten"),
+        ("analyst", "other", "refused"),
+        ("dba", "other", "bypass"),
+    } <= outcomes(trail)
     assert stat.S_IMODE(trail.stat().st_mode) == 0o600
     assert "person 3" not in trail.read_text()
 
@@ -227,7 +245,9 @@ def test_serve_says_that_its_port_is_taken(proxy: Pgveil, dsn: str, policies: Pa
     for option, port in (("--listen", proxy.port), ("--http", proxy.http_port)):
         other = {"--listen": "127.0.0.1:0", "--http": "127.0.0.1:0", option: f"127.0.0.1:{port}"}
         options = [text for pair in other.items() for text in pair]
-        done = pgveil("serve", *options, "--upstream", dsn, "--policies", str(policies), "--config", str(no_password(policies)))
+        done = pgveil(
+            "serve", *options, "--upstream", dsn, "--policies", str(policies), "--config", str(no_password(policies))
+        )
         assert done.returncode == 2
         assert f"127.0.0.1:{port}" in done.stderr
         assert "hint:" in done.stderr
