@@ -182,7 +182,7 @@ def _admission(settings: Settings, services: Services, users: Users) -> Admissio
         identify=services.veils.identify,
         veils=services.veils,
         asker=AskLine(services.asker, services.veils),
-        watch=LoginWatch(services.metrics, services.audit),
+        watch=LoginWatch(services.metrics, services.audit, services.feed.look_soon),
         ask_seconds=settings.ask.statement_timeout_s,
     )
 

@@ -13,6 +13,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,7 +49,7 @@ class Feed:
         changed: called with every new snapshot, on the event loop.
     """
 
-    def __init__(self, dsn: str, changed: Changed | None = None, *, interval_s: float = 10.0) -> None:
+    def __init__(self, dsn: str, changed: Changed | None = None, *, interval_s: float = 1.0) -> None:
         self._dsn = dsn
         self._changed = changed
         self._interval_s = interval_s
@@ -57,6 +58,8 @@ class Feed:
         self._digest = ""
         self._lock = asyncio.Lock()
         self._last_refresh = 0.0
+        self._look_soon = asyncio.Event()
+        self._digest_seconds = 0.0
 
     @property
     def catalog(self) -> Catalog:
@@ -91,13 +94,23 @@ class Feed:
             self._pool.terminate()
 
     async def watch(self) -> None:
-        """Looks for DDL every `interval_s` seconds, until cancelled. An upstream that is down is tried again."""
+        """Looks for DDL every `interval_s` seconds, until cancelled. An upstream that is down is tried again.
+
+        A catalogue so large that looking takes long is looked at less often: at most a fiftieth of one server process.
+        """
         while True:
-            await asyncio.sleep(self._interval_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._interval_s, 50 * self._digest_seconds)):
+                    await self._look_soon.wait()
+            self._look_soon.clear()
             try:
                 await self.refresh()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamUnavailableError) as error:
                 _log.warning("the catalogue could not be read again", error_type=type(error).__name__)
+
+    def look_soon(self) -> None:
+        """The server knows less or other names than the snapshot: `watch` looks at once."""
+        self._look_soon.set()
 
     async def refresh(self, *, force: bool = False) -> bool:
         """Reads the catalogue again if the server's differs. True where there is a new snapshot.
@@ -109,7 +122,9 @@ class Feed:
                 return False
             self._last_refresh = time.monotonic()
             async with self._acquire() as connection:
+                started = time.monotonic()
                 digest = str(await connection.fetchval(DIGEST))
+                self._digest_seconds = time.monotonic() - started
                 if digest == self._digest:
                     return False
                 rows = await self._read(connection)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.errors import PgveilError
@@ -27,6 +27,8 @@ class VeilPort(Protocol):
     """`policy.decide.Veil`."""
 
     def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal: ...
+
+    def decide_apart(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal: ...
 
     def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None: ...
 
@@ -90,10 +92,21 @@ class LoginWatcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """What the line needs from outside."""
+
+    veils: Veils
+    asker: AskerPort
+    watcher: Watcher
+    ask_seconds: float = 30.0
+    """How long SQL that was written for a question may run."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatementEvent:
     """A statement was decided. `sql` is for a keyed digest, never for keeping; empty where it is too long for one."""
 
-    sql: str | bytes | bytearray
+    sql: str | bytes | bytearray = field(repr=False)
     plan: Plan | None = None
     sqlstate: str | None = None
     """Why it was refused; None where it was not."""

@@ -28,8 +28,8 @@ MAX_TEXT = 8 * 1024 * 1024
 class Statement:
     """A statement's text as the veil got it, the plan for it, and what the plan was made under."""
 
-    sql: str
-    plan: Plan
+    sql: str = field(repr=False)
+    plan: Plan = field(repr=False)
     path: tuple[str, ...]
     generation: int
     """Which veil decided: the holder's number, new with every policy and catalogue."""

@@ -10,7 +10,10 @@ It does not know what is refused, or why.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.policy.model import Refusal
+from proxy.scrub import Position
 from proxy.wire.messages import ErrorResponse, Parse, Query
 
 POISON = b"SELECT pg_catalog.pgveil_refused()"
@@ -73,3 +76,9 @@ PATH_AND_MORE = Refusal(
     "a text that changes search_path cannot go on with statements that are resolved by it",
     hint="Send the SET by itself, and the rest after it.",
 )
+
+
+def placed_response(refusal: Refusal, position: Position) -> ErrorResponse:
+    """The same with the refusal's position moved to the client's own text."""
+    where = None if refusal.position is None else position(refusal.position)
+    return refusal_response(replace(refusal, position=where))

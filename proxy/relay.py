@@ -20,8 +20,8 @@ from proxy.answers import ROWS, Answers
 from proxy.conversation import Conversation, Entry
 from proxy.errors import InternalError, PgveilError, ShutdownError, UpstreamError
 from proxy.policy.model import Identity
-from proxy.ports import Canceller, Pipe, Spawn, Task
-from proxy.session import Services, Session
+from proxy.ports import Canceller, Pipe, Services, Spawn, Task
+from proxy.session import Session
 from proxy.wire.buffer import MAX_FRAME, Frame, FrameBuffer
 from proxy.wire.codec import Code
 from proxy.wire.messages import IDLE, Flush, Terminate, error_response

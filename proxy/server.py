@@ -22,11 +22,10 @@ from proxy.conversation import Conversation
 from proxy.errors import AuthorizationError, InternalError, PgveilError, ShutdownError, UpstreamError
 from proxy.handshake import Door, authenticate, open_stream, read_startup
 from proxy.policy.model import Identity
-from proxy.ports import AskerPort, LoginWatcher, Veils, Watcher
+from proxy.ports import AskerPort, LoginWatcher, Services, Veils, Watcher
 from proxy.relay import Links, Relay
 from proxy.scrub import nowhere, scrub_error, scrub_notice
 from proxy.searchpath import SearchPath, parse_path
-from proxy.session import Services
 from proxy.settings import UpstreamDsn
 from proxy.upstream import Upstream, UpstreamRefusedError, open_upstream
 from proxy.wire.buffer import MAX_FRAME

@@ -25,13 +25,14 @@ from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import PgveilError, ProtocolError
 from proxy.nl.carriers import Question, find_question, may_ask
 from proxy.policy.model import Plan, Refusal
-from proxy.ports import AskerPort, Asking, StatementEvent, Veils, Watcher
+from proxy.ports import Asking, Services, StatementEvent
 from proxy.prepared import Statement
 from proxy.refusals import (
     CANCELLED,
     NO_FUNCTION_CALL,
     TOO_LONG,
     TOO_MANY_NAMES,
+    placed_response,
     poison_parse,
     poison_query,
     refusal_response,
@@ -53,6 +54,9 @@ from proxy.wire.messages import (
     notice_response,
 )
 from proxy.wire.replies import Expected, Request
+
+LARGE_TEXT = 16_384
+"""Characters of a statement that is decided on in a thread: it takes longer than the event loop may be held."""
 
 MAX_OWED = 10_000
 """Messages that may be sent ahead of their replies before the line stops until those have come."""
@@ -80,17 +84,6 @@ class Line(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """What the line needs from outside."""
-
-    veils: Veils
-    asker: AskerPort
-    watcher: Watcher
-    ask_seconds: float = 30.0
-    """How long SQL that was written for a question may run."""
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
     """A Query or a Parse on its way. `sql` is what to decide on; `raw` is the frame while its text is the client's."""
 
@@ -102,6 +95,8 @@ class Order:
     generated: tuple[str, ...] = ()
     """The SQL that was written for the questions in it."""
     refreshed: bool = False
+    verdict: Plan | Refusal | None = None
+    """Made in a thread, where the text is large."""
 
     def __repr__(self) -> str:
         return f"Order({type(self.message).__name__}, generated={len(self.generated)})"
@@ -219,12 +214,15 @@ class Session:
             return
         types = order.message.parameter_types if isinstance(order.message, Parse) else None
         path, generation = talk.path.schemas, self._services.veils.generation
-        verdict = self._verdict(order, path)
+        if len(order.sql) > LARGE_TEXT and order.verdict is None:
+            self._line.hold(lambda: self._decide_apart(order))
+            return
+        verdict = order.verdict or self._verdict(order, path)
         if isinstance(verdict, Refusal):
             if verdict.unknown is not None and not order.refreshed:
-                self._line.hold(lambda: self._refresh(order))
+                self._line.hold(lambda: self._refresh(replace(order, verdict=None)))
             else:
-                self._refuse(order.message, _placed(verdict, order.position), order.sql)
+                self._refuse(order.message, placed_response(verdict, order.position), order.sql)
             return
         refusal = self._age.objection(verdict, prepares=isinstance(order.message, Parse) and order.message.name != "")
         if refusal is not None:
@@ -233,14 +231,25 @@ class Session:
         self._services.watcher.statement(StatementEvent(order.sql, verdict, seconds=perf_counter() - started))
         self._send(order, Statement(order.sql, verdict, path, generation, order.position, bool(order.generated), types))
 
-    def _verdict(self, order: Order, path: tuple[str, ...]) -> Plan | Refusal:
+    async def _decide_apart(self, order: Order) -> None:
+        """In a thread: a text of this size would hold everybody else's sessions."""
+        veils, path = self._services.veils, self._talk.path.schemas
+        while True:
+            generation = veils.generation
+            verdict = await asyncio.to_thread(self._verdict, order, path, apart=True)
+            if generation == veils.generation:
+                break
+        self._decide(replace(order, verdict=verdict))
+
+    def _verdict(self, order: Order, path: tuple[str, ...], *, apart: bool = False) -> Plan | Refusal:
         """A Parse declares types for its parameters too, and reading a value of a type may run code of its own."""
         veil = self._services.veils.veil
         if isinstance(order.message, Parse):
             refusal = veil.decide_parameters(order.message.parameter_types)
             if refusal is not None:
                 return refusal
-        return veil.decide(order.sql, self._talk.identity, path)
+        decide = veil.decide_apart if apart else veil.decide
+        return decide(order.sql, self._talk.identity, path)
 
     async def _refresh(self, order: Order) -> None:
         await self._services.veils.refresh()
@@ -386,11 +395,6 @@ def _text(frame: Frame) -> bytes:
         return b""
     body = frame.body
     return body[:-1] if frame.tag == ord("Q") else body.partition(b"\0")[2].partition(b"\0")[0]
-
-
-def _placed(refusal: Refusal, position: Position) -> ErrorResponse:
-    where = None if refusal.position is None else position(refusal.position)
-    return refusal_response(replace(refusal, position=where))
 
 
 def _position_in(question: Question, written: tuple[str, ...]) -> Position:

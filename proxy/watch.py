@@ -6,6 +6,7 @@ It does not know messages: `session`, `answers` and `server` say what happened.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.errors import PgveilError
@@ -18,6 +19,9 @@ from proxy.ports import StatementEvent
 OTHER = "other"
 """The kind of a statement that was not analysed."""
 
+OUTDATED = frozenset({"42P01", "42703", "42883", "42704", "3F000"})
+"""SQLSTATEs of names that the server does not have: where the veil let them pass, its catalogue may be old."""
+
 
 @dataclass
 class LoginWatch:
@@ -25,11 +29,13 @@ class LoginWatch:
 
     metrics: Metrics
     audit: Audit | None
+    outdated: Callable[[], None]
+    """Called when the server does not know a name that the veil knew."""
     log: Logger = field(default_factory=lambda: get_logger("server"))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def session(self, identity: Identity) -> SessionWatch:
-        return SessionWatch(next(self._numbers), identity, self.metrics, self.audit)
+        return SessionWatch(next(self._numbers), identity, self)
 
     def refused(self, user: str | None, error: PgveilError) -> None:
         self.metrics.login_failed(error.sqlstate)
@@ -46,14 +52,15 @@ class LoginWatch:
 class SessionWatch:
     """For one session."""
 
-    def __init__(self, number: int, identity: Identity, metrics: Metrics, audit: Audit | None) -> None:
+    def __init__(self, number: int, identity: Identity, shared: LoginWatch) -> None:
         self._number = number
         self._identity = identity
-        self._metrics = metrics
-        self._audit = audit
+        self._metrics = shared.metrics
+        self._audit = shared.audit
+        self._outdated = shared.outdated
         self._role = "+".join(identity.roles)
         self._log = get_logger("session")
-        metrics.session_opened(self._role)
+        self._metrics.session_opened(self._role)
         self._log.info("session opened", session=number, user=identity.user, roles=identity.roles)
 
     def statement(self, event: StatementEvent) -> None:
@@ -85,6 +92,8 @@ class SessionWatch:
 
     def upstream_error(self, sqlstate: str) -> None:
         self._metrics.upstream_error(sqlstate)
+        if sqlstate in OUTDATED:
+            self._outdated()
 
     def moved(self, received: int, sent: int) -> None:
         self._metrics.client_bytes(received, sent)

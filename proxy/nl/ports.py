@@ -14,6 +14,7 @@ from typing import Protocol
 from proxy.nl.schema import SchemaView, VeilView
 from proxy.policy.catalog import Catalog
 from proxy.policy.model import Identity, Plan, Policy, Refusal
+from proxy.policy.private import PrivateColumn
 
 ColumnKey = tuple[str, str, str]
 """(schema, table, column), as in the catalogue."""
@@ -26,24 +27,6 @@ Observe = Callable[[str, float, int], None]
 
 Fetch = Callable[..., Awaitable[Sequence[Sequence[object]]]]
 """Rows of a read-only statement under the service account: `await fetch(sql, *parameters)`."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateColumn:
-    """A column whose values must reach no model, for whoever asks.
-
-    `readable`: the asking role sees its values; only then may a placeholder say that it is from this column.
-    """
-
-    schema: str
-    table: str
-    column: str
-    type_name: str
-    readable: bool = False
-
-    @property
-    def key(self) -> ColumnKey:
-        return self.schema, self.table, self.column
 
 
 class Secret(Protocol):

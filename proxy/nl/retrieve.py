@@ -14,10 +14,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from proxy.nl.ports import AskContext, ColumnKey, Hint, Masked, PrivateColumn, TextScrubber
+from proxy.nl.ports import AskContext, ColumnKey, Hint, Masked, TextScrubber
 from proxy.nl.schema import ColumnView, Family, SchemaView, TableView, build_schema_view
 from proxy.policy.catalog import Catalog, Name
 from proxy.policy.model import Policy
+from proxy.policy.private import PrivateColumn
 
 MAX_COLUMNS = 400
 """Columns in one request: about 12,000 tokens."""
@@ -114,7 +115,8 @@ def private_columns(policy: Policy, catalog: Catalog, view: SchemaView) -> tuple
     return tuple(
         PrivateColumn(*relation.key, column.name, column.type_name, _sees(view, (*relation.key, column.name)))
         for relation in catalog.user_relations()
-        if relation.kind in _WITH_ROWS and not any(parent in catalog.relations for parent in relation.parents)
+        if relation.kind in _WITH_ROWS and relation.readable
+        if not any(parent in catalog.relations for parent in relation.parents)
         for column in relation.columns
         if policy.is_private(relation.key, column.name)
     )

@@ -56,6 +56,8 @@ class Relation:
     primary_key: tuple[str, ...] = ()
     estimated_rows: int = 0
     security_barrier: bool = False
+    readable: bool = True
+    """Whether the account that read the catalogue, which is everybody's, may read its rows."""
     depends: tuple[tuple[Name, str | None], ...] = ()
 
     @property

@@ -51,6 +51,8 @@ QUERIES: Mapping[str, str] = {
                     THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition,
                pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
                greatest(c.reltuples, 0)::bigint AS estimated_rows,
+               pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                   AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable,
                coalesce('security_barrier=true' = ANY (c.reloptions)
                         OR 'security_barrier=on' = ANY (c.reloptions)
                         OR 'security_barrier=1' = ANY (c.reloptions), false) AS security_barrier

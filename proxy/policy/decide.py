@@ -9,6 +9,7 @@ It does not run anything, and it does not know who is asking beyond the Identity
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,13 +25,15 @@ from proxy.policy.statements import plan_statement
 from proxy.policy.trust import Trust
 
 CACHE_SIZE = 4096
+CACHED_TEXT = 16_384
+"""Longer texts (characters) are decided on every time: thousands of them would be a lot of memory."""
 READ_ONLY = frozenset({StatementKind.SELECT})
 
 Key = tuple[tuple[str, ...], bool, bool, tuple[str, ...], str]
 
 
 class Veil:
-    """Decides on statements for one policy and one catalogue. Not thread-safe: it belongs to the event loop."""
+    """Decides on statements for one policy and one catalogue. Of the event loop, `decide_apart` excepted."""
 
     def __init__(self, policy: Policy, catalog: Catalog, *, cache_size: int = CACHE_SIZE) -> None:
         self.policy = policy
@@ -38,6 +41,16 @@ class Veil:
         self._plans: OrderedDict[Key, Plan | Refusal] = OrderedDict()
         self._cache_size = cache_size
         self._relations: dict[tuple[tuple[str, ...], bool], MaskedRelations] = {}
+        self._lock = threading.Lock()
+        self._apart: Veil | None = None
+
+    def decide_apart(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
+        """As `decide`, for a thread: one at a time, on state of its own. For texts that take longer than an event
+        loop should be held."""
+        with self._lock:
+            if self._apart is None:
+                self._apart = Veil(self.policy, self.catalog, cache_size=0)
+            return self._apart.decide(sql, identity, search_path)
 
     def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
         """What may run instead of `sql` for this identity.
@@ -68,7 +81,7 @@ class Veil:
         relations = self._relations_for(identity)
         found = []
         for relation in self.catalog.user_relations():
-            if relation.kind not in "rpvmf" or not relations.may_read(relation):
+            if relation.kind not in "rpvmf" or not relation.readable or not relations.may_read(relation):
                 continue
             try:
                 relations.replacement(relation)
@@ -91,7 +104,7 @@ class Veil:
             self._plans.move_to_end(key)
             return found
         decision = self._decide(sql, identity, search_path, generated=generated)
-        if not (isinstance(decision, Refusal) and decision.unknown):
+        if len(sql) <= CACHED_TEXT and not (isinstance(decision, Refusal) and decision.unknown):
             self._plans[key] = decision
             if len(self._plans) > self._cache_size:
                 self._plans.popitem(last=False)
@@ -147,7 +160,7 @@ class Rewriting:
         self.granted = granted
 
     def rewriter(self) -> Rewriter:
-        return Rewriter(self._relations, self._search_path)
+        return Rewriter(self._relations, self._search_path, may_set=StatementKind.SET in self.granted)
 
 
 def rewrite_view(relations: MaskedRelations, view: Relation) -> RewrittenView:

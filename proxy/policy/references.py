@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.policy import parser
 from proxy.policy.catalog import Name
-from proxy.policy.refused import unsupported
+from proxy.policy.refused import denied, unsupported
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.trust import Trust
 
@@ -34,11 +34,16 @@ class References:
         self._ranges: dict[str, set[Range]] = {}
         self._replaced: set[Name] = set()
         self._pending: list[Node] = []
+        self._setting_names: list[Node] = []
         self._changed = False
 
     def add(self, wrapper: Node) -> None:
         """A Node that holds a ColumnRef."""
         self._pending.append(wrapper)
+
+    def add_setting_name(self, wrapper: Node) -> None:
+        """A ColumnRef that names the setting to be read: it has to come out of the masked pg_settings."""
+        self._setting_names.append(wrapper.column_ref)
 
     def name(self, name: str, key: Name | None = None, *, alias: bool = True) -> None:
         """`name` stands in some FROM of the statement, for the relation `key` or for something else."""
@@ -50,6 +55,8 @@ class References:
 
     def settle(self) -> bool:
         """Judges and mends every reference, in place. True where one was changed. Raises Refused."""
+        for name in self._setting_names:
+            self._require_listed_setting(name)
         for wrapper in self._pending:
             reference = wrapper.column_ref
             if len(reference.fields) > 1 and not self._settle_table_oid(wrapper):
@@ -57,6 +64,12 @@ class References:
                 if len(reference.fields) > 2:  # noqa: PLR2004 - schema.table.column
                     self._settle_qualified(reference)
         return self._changed
+
+    def _require_listed_setting(self, reference: Node) -> None:
+        names = [field.string.sval for field in reference.fields]
+        ranges = self._ranges.get(names[0], set()) if len(names) == 2 else set()  # noqa: PLR2004 - alias.name
+        if names[-1] != "name" or {key for key, _ in ranges} != {("pg_catalog", "pg_settings")}:
+            raise denied("current_setting needs a literal name for this role", location=reference.location)
 
     def _settle_table_oid(self, wrapper: Node) -> bool:
         """`x.tableoid` of a system relation that became a subquery, as psql's \\dd asks for it: the relation's oid."""

@@ -49,8 +49,9 @@ _BETWEEN_OPERATORS: Final = (">=", "<=", "<", ">")
 class Rewriter:
     """One statement's walk. What it found is in its fields afterwards; every refusal is raised as Refused."""
 
-    def __init__(self, relations: MaskedRelations, search_path: tuple[str, ...]) -> None:
+    def __init__(self, relations: MaskedRelations, search_path: tuple[str, ...], *, may_set: bool = False) -> None:
         self.relations = relations
+        self._may_set = may_set
         self.catalog = relations.catalog
         self.search_path = search_path
         self._trust = Trust(relations.policy, relations.catalog)
@@ -232,9 +233,22 @@ class Rewriter:
 
     # Functions, operators, types
 
+    def _require_open_setting(self, call: Node) -> None:
+        """current_setting may read what SHOW may: a literal name, or a name out of pg_settings, as psql's \\dconfig."""
+        first = call.args[0] if call.args else None
+        kind = first.WhichOneof("node") if first is not None else None
+        if first is not None and kind == "a_const" and first.a_const.HasField("sval"):
+            refusal = may_show(first.a_const.sval.sval)
+            if refusal is not None:
+                raise Refused(refusal, call.location)
+        elif first is not None and kind == "column_ref":
+            self._references.add_setting_name(first)
+        else:
+            raise denied("current_setting needs a literal name for this role", location=call.location)
+
     def _function_call(self, call: Node, scope: Scope) -> None:
         parts = [part.string.sval for part in call.funcname]
-        if parts in (["set_config"], ["pg_catalog", "set_config"]) and _sets_harmlessly(call):
+        if self._may_set and parts in (["set_config"], ["pg_catalog", "set_config"]) and _sets_harmlessly(call):
             return
         qualified = self._trust.function(parts, len(call.args), call.location)
         if qualified is not None:
@@ -243,7 +257,7 @@ class Rewriter:
                 call.funcname.add().string.sval = part
             self.changed = True
         if parts[-1] == "current_setting":
-            _require_open_setting(call)
+            self._require_open_setting(call)
         for name in ("args", "agg_order"):
             for child in getattr(call, name):
                 self.walk(child, scope)
@@ -348,17 +362,6 @@ def _only(select: Node) -> None:
 
 def _range_name(reference: Node) -> str:
     return str(reference.alias.aliasname if reference.HasField("alias") else reference.relname)
-
-
-def _require_open_setting(call: Node) -> None:
-    """current_setting may read what SHOW may: a literal name, and not somebody's own (dotted) setting."""
-    first = call.args[0] if call.args else None
-    literal = first is not None and first.WhichOneof("node") == "a_const" and first.a_const.HasField("sval")
-    if first is None or not literal:
-        raise denied("current_setting needs a literal name for this role", location=call.location)
-    refusal = may_show(first.a_const.sval.sval)
-    if refusal is not None:
-        raise Refused(refusal, call.location)
 
 
 def _sets_harmlessly(call: Node) -> bool:

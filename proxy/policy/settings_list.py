@@ -41,9 +41,7 @@ FIXED = {
 _QUIET = frozenset({"notice", "warning", "error"})
 
 # PostgreSQL itself answers SHOW for these; their values are of the installation.
-_NOT_SHOWN = SECRET_SETTINGS | frozenset(
-    {"hba_file", "ident_file", "config_file", "data_directory", "external_pid_file", "all"}
-)
+_NOT_SHOWN = SECRET_SETTINGS | {"all"}
 
 
 def may_set(name: str, value: str) -> Refusal | None:

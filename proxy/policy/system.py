@@ -32,14 +32,16 @@ OPEN = SystemRule()
 # Settings whose values are passwords or commands of the installation.
 SECRET_SETTINGS = frozenset(
     {
-        "archive_cleanup_command", "archive_command", "primary_conninfo", "recovery_end_command", "restore_command",
+        "archive_cleanup_command", "archive_command", "config_file", "data_directory", "external_pid_file", "hba_file",
+        "ident_file", "primary_conninfo", "recovery_end_command", "restore_command",
         "ssl_passphrase_command", "primary_slot_name",
     }
 )  # fmt: skip
 
-_SETTINGS_SHOWN = "pg_catalog.strpos(name, '.') = 0 AND NOT name = ANY (ARRAY[{}])".format(
-    ", ".join(f"'{name}'" for name in sorted(SECRET_SETTINGS))
-)
+# Operators are pinned: a user's = over text would be asked otherwise.
+_SETTINGS_SHOWN = (
+    "pg_catalog.strpos(name, '.') OPERATOR(pg_catalog.=) 0 AND NOT name OPERATOR(pg_catalog.=) ANY (ARRAY[{}])"
+).format(", ".join(f"'{name}'" for name in sorted(SECRET_SETTINGS)))
 
 _NAMES = """
 pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_auth_members pg_available_extension_versions
@@ -87,7 +89,7 @@ RULES: Mapping[tuple[str, str], SystemRule] = {
     ("pg_catalog", "pg_proc"): _hide("prosrc", "prosqlbody", "probin", "proargdefaults"),
     ("pg_catalog", "pg_rewrite"): _hide("ev_action", "ev_qual"),
     ("pg_catalog", "pg_stat_activity"): _hide("query"),
-    ("pg_catalog", "pg_locks"): SystemRule(where="pid = pg_catalog.pg_backend_pid()"),
+    ("pg_catalog", "pg_locks"): SystemRule(where="pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"),
     ("information_schema", "routines"): _hide("routine_definition"),
     # Secrets of the installation.
     ("pg_catalog", "pg_db_role_setting"): _hide("setconfig"),

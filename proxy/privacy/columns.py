@@ -10,59 +10,16 @@ It does not know which columns are private (the policy does) nor how a question 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import regex
 
-from proxy.privacy.spans import ColumnKey
+from proxy.policy.private import PrivateColumn
 
 MAX_ARMS = 40
 """Columns asked in one statement, or nearly."""
 MIN_NUMBER_DIGITS = 9
 """Digits that a number has to have to be looked up in a numeric column: fewer are amounts, years and counts."""
-
-
-class AnyColumn(Protocol):
-    """What the look-up needs to know of a private column: `PrivateColumn`, or a caller's own value of that shape."""
-
-    @property
-    def schema(self) -> str: ...
-
-    @property
-    def table(self) -> str: ...
-
-    @property
-    def column(self) -> str: ...
-
-    @property
-    def type_name(self) -> str: ...
-
-    @property
-    def readable(self) -> bool: ...
-
-    @property
-    def key(self) -> ColumnKey: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateColumn:
-    """A column whose values never reach a model. `type_name` as format_type gives it.
-
-    `readable`: the asking role sees its values; only then may a placeholder say that it is from this column, or take
-    its type from the column's name.
-    """
-
-    schema: str
-    table: str
-    column: str
-    type_name: str
-    readable: bool = False
-
-    @property
-    def key(self) -> ColumnKey:
-        return self.schema, self.table, self.column
 
 
 _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "oid"})
@@ -78,7 +35,7 @@ def _base_type(type_name: str) -> str:
     return type_name.split("(", 1)[0].strip().removesuffix("[]")
 
 
-def is_read(column: AnyColumn) -> bool:
+def is_read(column: PrivateColumn) -> bool:
     """Whether the column's type is one whose values are looked up: text-like, identifiers, unknown types, not dates."""
     base = _base_type(column.type_name)
     return base not in _UNREAD and not base.startswith(("timestamp", "time", "bit", "interval"))
@@ -88,18 +45,35 @@ _NAME_COLUMN = regex.compile(
     r"name|person|people|patient|customer|client|employee|doctor|contact|owner|author|user|guardian|nominee|spouse|"
     r"father|mother|physician|holder|recipient|signed|assignee|member|staff|manager|नाम|नाव|பெயர்"
 )
-_OTHER_COLUMN = regex.compile(r"mail|phone|mobile|address|street|note|comment|description|url|_id$|number|_no$|hash")
+"""Anywhere in the name: what is taken for a column of names by mistake costs a look-up, what is missed a name."""
+_OTHER_COLUMN = regex.compile(
+    r"_(?:e?mails?|(?:tele)?phones?|mobiles?|address(?:es)?|streets?|notes?|comments?|descriptions?|urls?|numbers?|"
+    r"hash(?:es)?)_|\p{L}(?:email|phone)_|_(?:id|no)_$"
+)
+_PERSON_COLUMN = regex.compile(r"(?<!_(?:street|road))_(?:\p{L}*(?:names?|holders?|owners?)|नाम|नाव|பெயர்)_$")
+"""Its last part says that it holds people's names, whatever comes before: `card_holder`, `mailing_name`."""
+
+_CAMEL = regex.compile(r"(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})")
+_PART = regex.compile(r"[\p{L}\p{M}]+")
 
 
-def holds_names(column: AnyColumn) -> bool:
+@lru_cache(maxsize=4096)
+def _parts(name: str) -> str:
+    """A column's name as `_part_part_`, lower case: split at anything but letters, and where camelCase is."""
+    return f"_{'_'.join(_PART.findall(_CAMEL.sub('_', name))).lower()}_"
+
+
+def holds_names(column: PrivateColumn) -> bool:
     """Whether single words of the column's values are looked for: its name says that people's names are in it."""
-    name = column.column.lower()
     if column.type_name.endswith("[]") or _base_type(column.type_name) in _NUMBERS | {"uuid", "inet", "cidr"}:
         return False
-    return _NAME_COLUMN.search(name) is not None and _OTHER_COLUMN.search(name) is None
+    parts = _parts(column.column)
+    if _PERSON_COLUMN.search(parts) is not None:
+        return True
+    return _NAME_COLUMN.search(parts) is not None and _OTHER_COLUMN.search(parts) is None
 
 
-def match_queries(columns: Sequence[AnyColumn]) -> list[str]:
+def match_queries(columns: Sequence[PrivateColumn]) -> list[str]:
     """Statements that give (index of the column, whole, text) for each candidate that a column holds.
 
     The parameters, all text[]: $1 pieces as typed, in lower case; $2 compact forms; $3 compact forms of
@@ -121,7 +95,7 @@ _TYPES_ARM = (
 """No rows; it gives the parameters their types where a statement does not use them all."""
 
 
-def _source(column: AnyColumn) -> tuple[str, str]:
+def _source(column: PrivateColumn) -> tuple[str, str]:
     """(FROM clause, the value as text)."""
     table = f"{quote_identifier(column.schema)}.{quote_identifier(column.table)} AS t"
     value = f"t.{quote_identifier(column.column)}"
@@ -130,7 +104,7 @@ def _source(column: AnyColumn) -> tuple[str, str]:
     return table, f"{value}::text"
 
 
-def _whole_arm(index: int, column: AnyColumn) -> str:
+def _whole_arm(index: int, column: PrivateColumn) -> str:
     table, value = _source(column)
     if _base_type(column.type_name) in _NUMBERS:
         test = f"{value} = ANY ($3)"
@@ -147,7 +121,7 @@ _SEPARATORS = "' -./()+,_:'"
 """What an identifier may be stored with: translate's cost grows with this list."""
 
 
-def _word_arm(index: int, column: AnyColumn) -> str:
+def _word_arm(index: int, column: PrivateColumn) -> str:
     table, value = _source(column)
     return (
         f"SELECT DISTINCT {index}, false, w FROM {table} "
@@ -162,35 +136,43 @@ def quote_identifier(name: str) -> str:
 
 
 _TYPE_WORDS: tuple[tuple[str, str], ...] = (
-    ("mail", "EMAIL"),
-    ("phone|mobile|telephone|whatsapp|^tel$|^cell|fax", "PHONE"),
-    ("aadha?ar", "AADHAAR"),
-    ("ssn|social_sec", "SSN"),
-    ("^pan$|pan_?(no|num|card)", "PAN"),
+    (r"e?mails?|e?mailid|\p{L}*email(?:address|addr|id)?", "EMAIL"),
+    (r"\p{L}*phones?|(?:tele|mobile)?phone(?:no|num|number)|mobiles?|mobile(?:no|num|number)", "PHONE"),
+    ("whatsapp|tel|cell|fax", "PHONE"),
+    (r"aadha?ar(?:no|num|number)?", "AADHAAR"),
+    ("ssn|social_sec(?:urity)?", "SSN"),
+    ("pan_?(?:no|num|number|card)", "PAN"),
     ("gstin", "GSTIN"),
-    ("card|^cc_", "CARD"),
+    ("(?:credit|debit)?cards?|card(?:no|num|number)|cc", "CARD"),
     ("iban", "IBAN"),
     ("ifsc", "IFSC"),
-    ("upi|vpa", "UPI"),
-    ("passport", "PASSPORT"),
-    ("voter|epic", "VOTER"),
+    ("upi|upiid|vpa", "UPI"),
+    ("passports?|passport(?:no|num|number)", "PASSPORT"),
+    ("voters?|voterid|epic", "VOTER"),
     ("npi", "NPI"),
-    ("account", "ACCOUNT"),
-    ("address|street|pin_?code|zip|postcode", "ADDRESS"),
-    ("birth|dob", "BIRTHDATE"),
-    ("(^|_)ip(_|$)|ip_addr", "IP"),
-    ("url|website", "URL"),
-    ("licen[cs]e", "LICENCE"),
-    ("(^|_)(id|mrn|no|number|code|uuid)$", "ID"),
+    ("accounts?|acct|acc(?:oun)?t(?:no|num|number)", "ACCOUNT"),
+    ("ip|ipaddr|ipaddress", "IP"),
+    ("(?:[^_]+)?address(?:es)?|addr|streets?|pin_?codes?|zip|zip_?codes?|postcodes?|postal_?codes?", "ADDRESS"),
+    ("birthdays?|birth_?(?:date|day|year)|birth|date_?of_?birth|dob", "BIRTHDATE"),
+    ("urls?|websites?", "URL"),
+    ("licen[cs]es?", "LICENCE"),
+)
+"""What the parts of a column's name say of its values; the first that fits counts."""
+_ENDINGS: tuple[tuple[str, str], ...] = (("pan", "PAN"), ("id|mrn|no|number|code|uuid", "ID"))
+"""The same for its last part."""
+_PATTERNS = tuple(
+    [(regex.compile(f"_(?:{words})_"), kind) for words, kind in _TYPE_WORDS]
+    + [(regex.compile(f"_(?:{words})_$"), kind) for words, kind in _ENDINGS]
 )
 
 
-def type_of(column: AnyColumn) -> str:
+def type_of(column: PrivateColumn) -> str:
     """The type of a placeholder for a value of this column, by its name; VALUE where the name says nothing."""
-    kind = _type_by_name(column.column.lower())
-    return kind or ("PERSON" if holds_names(column) else "VALUE")
+    return _type_by_name(_parts(column.column)) or ("PERSON" if holds_names(column) else "VALUE")
 
 
 @lru_cache(maxsize=4096)
-def _type_by_name(name: str) -> str | None:
-    return next((kind for pattern, kind in _TYPE_WORDS if regex.search(pattern, name)), None)
+def _type_by_name(parts: str) -> str | None:
+    if _PERSON_COLUMN.search(parts) is not None:
+        return "PERSON"
+    return next((kind for pattern, kind in _PATTERNS if pattern.search(parts)), None)

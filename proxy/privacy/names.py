@@ -19,7 +19,7 @@ import regex
 from proxy.privacy import cues, gazetteer
 from proxy.privacy.spans import CUE, NAMES, Span
 from proxy.privacy.tokens import Word, cut, is_shouted
-from proxy.privacy.words import is_common, is_place, is_stop
+from proxy.privacy.words import is_common, is_people, is_place, is_stop
 
 MAX_WORDS = 4
 """Words in one name, initials apart."""
@@ -45,7 +45,9 @@ class NameFinder:
     def may_be_name(self, text: str, span: Span, known: frozenset[str]) -> bool:
         """The veto on what a model marks: some word of it is no ordinary word and none of the schema's."""
         words = [word.lower for word in cut(text[span.start : span.end])]
-        return any(not is_stop(w) and not is_common(w) and w not in known and not is_place(w) for w in words)
+        return any(
+            w not in known and not any(test(w) for test in (is_stop, is_common, is_place, is_people)) for w in words
+        )
 
 
 class _Reading:
@@ -74,7 +76,7 @@ class _Reading:
         return self.capitals_speak and word.text[0].isupper()
 
     def _ordinary(self, word: Word) -> bool:
-        return is_common(word.lower) or is_place(word.lower)
+        return is_common(word.lower) or is_place(word.lower) or is_people(word.lower)
 
     def _base(self, word: Word) -> str | None:
         return self.names.base(word.lower)

@@ -18,7 +18,8 @@ from typing import Protocol
 import regex
 
 from proxy.errors import AskError, PgveilError
-from proxy.privacy.columns import AnyColumn, PrivateColumn
+from proxy.ops.log import get_logger
+from proxy.policy.private import PrivateColumn
 from proxy.privacy.placeholders import Vault
 from proxy.privacy.spans import EXACT, PART, REPEAT, Span, fold, resolve
 from proxy.privacy.values import Fetch, find_values
@@ -27,6 +28,8 @@ from proxy.privacy.words import is_stop, schema_words
 MAX_CHARACTERS = 4000
 """Of a question. What is longer is refused, not cut."""
 LOOKUP_SECONDS = 30.0
+
+_log = get_logger("privacy")
 
 
 class DetectsPrivate(Protocol):
@@ -55,7 +58,7 @@ class QuestionMasker:
         self,
         text: str,
         schema_names: frozenset[str] = frozenset(),
-        private_columns: Sequence[AnyColumn] = (),
+        private_columns: Sequence[PrivateColumn] = (),
     ) -> MaskedQuestion:
         """`text` with every private value replaced. Raises AskError where it could not be read whole."""
         if len(text) > MAX_CHARACTERS:
@@ -65,13 +68,18 @@ class QuestionMasker:
         found = await self._detector.detect(text, schema_names)
         return await asyncio.to_thread(_masked, text, [*exact, *found], known)
 
-    async def _look_up(self, text: str, known: frozenset[str], columns: Sequence[AnyColumn]) -> list[Span]:
+    async def _look_up(self, text: str, known: frozenset[str], columns: Sequence[PrivateColumn]) -> list[Span]:
         try:
             async with asyncio.timeout(self._lookup_seconds):
                 return await find_values(text, known, columns, self._fetch)
         except PgveilError:
             raise
-        except Exception:  # a question that was not looked up is not passed on, whatever failed
+        except Exception as error:  # a question that was not looked up is not passed on, whatever failed
+            _log.error(
+                "the private values could not be looked up",
+                error_type=type(error).__name__,
+                sqlstate=getattr(error, "sqlstate", None),
+            )
             raise AskError(
                 "the question could not be compared with the private values of the database",
                 hint="Nothing was sent to a model. Try again, or write the SQL yourself.",
@@ -102,7 +110,8 @@ def _with_column(span: Span, spans: Sequence[Span]) -> Span:
 def _merged(spans: Sequence[Span]) -> list[Span]:
     """Spans of one place as one: the database's column with the type that the text itself shows.
 
-    A column that the role may not read gives no type (VALUE); a cue or an identifier may.
+    A column that the role may not read gives no type (VALUE); a cue or an identifier may. Where columns of several
+    types hold the value, a column of names goes first.
     """
     places: dict[tuple[int, int], list[Span]] = {}
     for span in spans:
@@ -115,6 +124,8 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
         )
         best = min(group, key=lambda s: (s.source != EXACT, s.source != PART, s.type == "VALUE", -s.score))
         kind = best.type if best.type != "VALUE" or not kinds else kinds[0]
+        if any(s.type == "PERSON" and s.source in {EXACT, PART} for s in group):
+            kind = "PERSON"
         column = columns[0] if len(columns) == 1 else None
         merged.append(replace(best, type=kind, column=column, stored=best.stored if column else None))
     return merged
@@ -143,4 +154,4 @@ def _one_type(text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
     return tuple(replace(s, type=kinds[fold(text[s.start : s.end]).text.casefold()]) for s in spans)
 
 
-__all__ = ["DetectsPrivate", "MaskedQuestion", "PrivateColumn", "QuestionMasker", "settle"]
+__all__ = ["DetectsPrivate", "MaskedQuestion", "QuestionMasker", "settle"]

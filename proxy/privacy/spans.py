@@ -145,7 +145,7 @@ def trim(text: str, start: int, end: int) -> tuple[int, int] | None:
 class Folded:
     """`text` is what recognisers read; `starts` and `ends` give each of its characters' place in the original."""
 
-    text: str
+    text: str = field(repr=False)
     starts: tuple[int, ...] | None
     ends: tuple[int, ...] | None
 

@@ -7,7 +7,7 @@ veto's common words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import regex
 
@@ -22,10 +22,10 @@ _HONOURED = regex.compile(r"-(?:ji|bhai|ben|saheb|sahab|san)$", regex.IGNORECASE
 class Word:
     """One word: `gap` is what stands between it and the word before."""
 
-    text: str
+    text: str = field(repr=False)
     start: int
     end: int
-    gap: str
+    gap: str = field(repr=False)
     possessive: bool
     honoured: bool
 

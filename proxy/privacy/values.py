@@ -18,12 +18,13 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import regex
 
-from proxy.privacy.columns import MIN_NUMBER_DIGITS, AnyColumn, PrivateColumn, holds_names, match_queries, type_of
+from proxy.policy.private import PrivateColumn
+from proxy.privacy.columns import MIN_NUMBER_DIGITS, holds_names, match_queries, type_of
 from proxy.privacy.gazetteer import stems
 from proxy.privacy.spans import EXACT, PART, Span
 from proxy.privacy.words import CALENDAR, is_common, is_stop
@@ -57,7 +58,7 @@ class Candidate:
     start: int
     end: int
     word: bool
-    base: str | None = None
+    base: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,9 @@ def _forms(text: str) -> Iterator[str]:
     yield from forms
 
 
-async def find_values(question: str, schema: frozenset[str], columns: Sequence[AnyColumn], fetch: Fetch) -> list[Span]:
+async def find_values(
+    question: str, schema: frozenset[str], columns: Sequence[PrivateColumn], fetch: Fetch
+) -> list[Span]:
     """Spans of the question that are values, or words of names, in `columns`. Whatever `fetch` raises, this raises."""
     found = await asyncio.to_thread(candidates, question, schema)  # a long question takes hundreds of milliseconds
     if not columns or not found.forms:
@@ -229,7 +232,7 @@ async def find_values(question: str, schema: frozenset[str], columns: Sequence[A
     return spans
 
 
-def spans_of(rows: Iterable[Sequence[object]], found: Candidates, columns: Sequence[AnyColumn]) -> Iterator[Span]:
+def spans_of(rows: Iterable[Sequence[object]], found: Candidates, columns: Sequence[PrivateColumn]) -> Iterator[Span]:
     """The spans that the rows of `match_queries` mean. A row whose value is no candidate is left out.
 
     So is an ordinary word that a column of names holds, unless it is written like a name: people are called Price.
@@ -254,4 +257,4 @@ def spans_of(rows: Iterable[Sequence[object]], found: Candidates, columns: Seque
             )
 
 
-__all__ = ["Candidate", "Candidates", "Fetch", "PrivateColumn", "candidates", "compact", "find_values", "match_queries"]
+__all__ = ["Candidate", "Candidates", "Fetch", "candidates", "compact", "find_values", "match_queries"]

@@ -2,7 +2,8 @@
 
 Three grades. `STOP` are the words that questions are made of: they never belong to a name. Common words (the files
 under `data/`) are names only where something else says so: a title, a neighbour that is a name, the database. `PLACES`
-are towns and states, which stay readable in a question unless a private column holds them.
+are towns, states and countries, `PEOPLES` languages and nationalities: they stay readable in a question unless
+something else says so, although lists of names have some of them.
 
 It does not know the schema's own words: callers add those.
 """
@@ -30,6 +31,9 @@ CALENDAR = _VOCABULARY["calendar"]
 """Months and days of the week, short forms too."""
 
 PLACES = _VOCABULARY["places"]
+
+PEOPLES = _VOCABULARY["peoples"]
+"""Languages, and the words for who comes from where: "English", "Polish", "Indian"."""
 
 _ENDINGS = (("ies", "y"), ("es", ""), ("s", ""), ("ed", ""), ("ed", "e"), ("ing", ""), ("ing", "e"), ("ly", ""))
 
@@ -59,6 +63,11 @@ def is_common(word: str) -> bool:
 def is_place(word: str) -> bool:
     """Whether a word (lower case) is a well-known town, state or country, or a part of its name."""
     return word in PLACES
+
+
+def is_people(word: str) -> bool:
+    """Whether a word (lower case) is a language or a nationality."""
+    return word in PEOPLES
 
 
 _PARTS = regex.compile(r"[\p{L}\p{M}]+|\p{N}+")

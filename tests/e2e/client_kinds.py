@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import asyncpg
-import pg8000.native
+import pg8000.native  # type: ignore[import-untyped]
 import psycopg
 import psycopg2
 import psycopg2.extensions

@@ -27,6 +27,7 @@ from proxy import localpg
 
 if TYPE_CHECKING:
     from asking_desk import Desk
+    from office_front import Office
 
 # Tests that run alone find the scripted model too.
 sys.path.insert(0, str(Path(__file__).parents[1] / "nl"))
@@ -155,6 +156,14 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         for proxy in started:  # all at once; each is waited for on the way out
             if proxy.process.poll() is None:
                 proxy.process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def office(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Office:
+    """The office database behind a proxy, and what each role should see of it."""
+    from office_front import open_office
+
+    return open_office(postgres, serve, tmp_path_factory.mktemp("office"))
 
 
 @pytest.fixture(scope="session")

@@ -64,9 +64,15 @@ def ready(proxy: Pgveil) -> dict[str, Any]:
 
 
 def metric(proxy: Pgveil, name: str) -> float:
-    """The sum of a metric over its labels; `name` may be a regular expression with labels."""
+    """The sum of a metric over its labels."""
     found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", get(proxy, "/metrics")[1], re.MULTILINE)
     return sum(map(float, found))
+
+
+def sample(proxy: Pgveil, series: str) -> float:
+    """One series of a metric, labels and all; 0 while there is none."""
+    lines = get(proxy, "/metrics")[1].splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{series} "))
 
 
 def codes_of(proxy: Pgveil, user: str, database: str = DATABASE) -> list[str]:

@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
-import pg8000.native
+import pg8000.native  # type: ignore[import-untyped]
 import psycopg
 import psycopg2
 import pytest
 from client_kinds import Place, Psql
 from conftest import Configuration, Pgveil, Serve, create_database, serving
 from office_world import write_policy
-from probes import CLEAR, DATABASE, PATIENCE, POLICY, TABLES, VEILED, Speaker, eventually, metric, codes_of, startup
+from probes import CLEAR, DATABASE, PATIENCE, POLICY, TABLES, VEILED, Speaker, codes_of, eventually, metric, startup
 from raw_client import RawClient, fields
 
 from proxy import localpg
@@ -259,7 +259,7 @@ def test_options_that_could_lift_the_veil_are_refused(options: str, trusting: Pg
     ids=repr,
 )
 def test_parameters_that_could_lift_the_veil_are_refused(parameters: dict[str, str], trusting: Pgveil) -> None:
-    error = refusal(trusting, startup("analyst", DATABASE, **parameters))
+    error = refusal(trusting, startup("analyst", DATABASE, 3 << 16, **parameters))
     assert error["C"] in {"42501", "0A000"}
     assert error["H"]
 
@@ -271,7 +271,8 @@ def test_options_that_change_how_answers_look_work(trusting: Pgveil) -> None:
         client_encoding="'utf-8'", replication="false",
     ) as client:  # fmt: skip
         for name, value in (
-            ("statement_timeout", b"5s"), ("work_mem", b"5MB"), ("timezone", b"Asia/Kolkata"), ("application_name", b"a b")
+            ("statement_timeout", b"5s"), ("work_mem", b"5MB"), ("timezone", b"Asia/Kolkata"),
+            ("application_name", b"a b"),
         ):  # fmt: skip
             assert client.simple(f"SHOW {name}").data[0].endswith(value)
         assert client.simple("SELECT code FROM people WHERE id = 1").data[0].endswith(b"hidden")

@@ -1,7 +1,7 @@
 """What a model is sent, on every path that a question can take: never a private value, a row or an error's own words.
 
-The scripted model keeps every byte that it gets. Whatever SQL it answers with, the client gets rows or a clear error, and
-what is refused has not run.
+The scripted model keeps every byte that it gets. Whatever SQL it answers with, the client gets rows or a clear error,
+and what is refused has not run.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def untouched(desk: Desk) -> Iterator[None]:
     state = """
         SELECT (SELECT is_called FROM clinic.counter), (SELECT count(*) FROM clinic.patients),
                (SELECT count(*) FROM clinic.visits), (SELECT count(*) FROM hr.emp), (SELECT count(*) FROM pg_class),
-               (SELECT count(*) FROM shop.diary), (SELECT string_agg(name || city, ',' ORDER BY id) FROM clinic.patients)
+               (SELECT count(*) FROM shop.diary),
+               (SELECT string_agg(name || city, ',' ORDER BY id) FROM clinic.patients)
     """
     before = fetch(desk.dsn, state)
     yield

@@ -28,6 +28,7 @@ from probes import (
     get,
     metric,
     ready,
+    sample,
     startup,
 )
 from raw_client import RawClient, fields
@@ -86,9 +87,9 @@ def test_metrics_count_what_happens(proxy: Pgveil) -> None:
         r'pgveil_upstream_errors_total{class="22"}',
         r'pgveil_login_failures_total{sqlstate="28000"}',
     )
-    before = {name: value_of(proxy, name) for name in counted}
+    before = {name: sample(proxy, name) for name in counted}
     with connect(proxy, "analyst") as connection:
-        assert value_of(proxy, 'pgveil_sessions{role="analyst"}') == 1
+        assert sample(proxy, 'pgveil_sessions{role="analyst"}') == 1
         connection.execute("SELECT * FROM people")
         connection.execute("SELECT 1")
         for wrong in ("DELETE FROM people", "SELECT 1 / 0"):
@@ -97,17 +98,11 @@ def test_metrics_count_what_happens(proxy: Pgveil) -> None:
     with Speaker(proxy, startup("stranger", DATABASE)) as client:
         client.greet()
     assert_no_session_is_left(proxy)
-    after = {name: value_of(proxy, name) for name in counted}
+    after = {name: sample(proxy, name) for name in counted}
     rises = {name: after[name] - before[name] for name in counted}
     # SELECT 1 / 0 was decided before it failed, so it counts as plain too.
     assert rises == {**dict.fromkeys(counted, 1), counted[2]: 2}
     assert metric(proxy, "pgveil_client_bytes_total") > 0
-
-
-def value_of(proxy: Pgveil, line: str) -> float:
-    return sum(
-        float(text.split()[-1]) for text in get(proxy, "/metrics")[1].splitlines() if text.startswith(line + " ")
-    )
 
 
 def test_every_metric_is_pgveil_s(proxy: Pgveil) -> None:

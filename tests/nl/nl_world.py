@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from proxy.nl.ports import AskContext, PrivateColumn
+from proxy.nl.ports import AskContext
 from proxy.policy.catalog import Catalog, Column, ForeignKey, Relation, UserType
 from proxy.policy.decide import Veil
 from proxy.policy.masks import build_mask
 from proxy.policy.model import Identity, MaskRule, Policy, Role, TableRule, TagRule, Where
+from proxy.policy.private import PrivateColumn
 from proxy.privacy.placeholders import Vault
 from proxy.privacy.spans import Span
 

@@ -49,6 +49,7 @@ RELATIONS = (
     Relation(11, "hr", "boss", "r", columns("id integer", "peek text")),
     Relation(17, "hr", "keyed", "r", EMP, primary_key=("id",)),
     Relation(12, "pg_catalog", "pg_class", "r", columns("oid oid", "relname name")),
+    Relation(18, "pg_catalog", "pg_settings", "v", columns("name text", "setting text")),
     Relation(13, "pg_catalog", "pg_stats", "v", columns("attname name", "most_common_vals anyarray")),
     Relation(14, "pg_catalog", "pg_roles", "v", columns("rolname name", "rolpassword text")),
     Relation(15, "pg_catalog", "pg_authid", "r", columns("rolname name", "rolpassword text")),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from collections.abc import Sequence
 
 import pytest
 
 from proxy.errors import AskError
+from proxy.ops.log import configure_logging
+from proxy.policy.private import PrivateColumn
 from proxy.privacy.detect import Detector
 from proxy.privacy.placeholders import check_character
 from proxy.privacy.question import MAX_CHARACTERS, QuestionMasker
 from proxy.privacy.scrub import Scrubber
 from proxy.privacy.spans import Span
-from proxy.privacy.values import PrivateColumn, compact
+from proxy.privacy.values import compact
 
 NAME = PrivateColumn("hr", "emp", "full_name", "text", readable=True)
 OTHER = PrivateColumn("crm", "lead", "contact_name", "text", readable=True)
@@ -59,6 +63,20 @@ async def test_a_value_of_two_columns_carries_neither(detector: Detector) -> Non
     assert hint.column is None
 
 
+CARD_HOLDER = PrivateColumn("shop", "payments", "card_holder", "text", readable=True)
+NOTE = PrivateColumn("shop", "tickets", "remark", "text", readable=True)
+ACCOUNT = PrivateColumn("shop", "payments", "account", "text", readable=True)
+
+
+@pytest.mark.parametrize("columns", [[NAME, CARD_HOLDER], [ACCOUNT, NAME], [NOTE, ACCOUNT, CARD_HOLDER]])
+async def test_a_value_of_several_columns_is_a_person_where_one_of_them_holds_names(
+    detector: Detector, columns: list[PrivateColumn]
+) -> None:
+    rows = [(index, "Priya Sharma") for index in range(len(columns))]
+    masked = await masker(detector, *rows).mask("orders of the customer Priya Sharma", frozenset(), columns)
+    assert [hint.type for hint in masked.vault.hints()] == ["PERSON"]
+
+
 async def test_every_place_of_a_value_has_the_same_placeholder(detector: Detector) -> None:
     masked = await masker(detector).mask("did Dr. Kowalczyk call kowalczyk's patients? KOWALCZYK did")
     (hint,) = masked.vault.hints()
@@ -92,12 +110,23 @@ async def test_a_name_of_the_schema_that_looks_like_a_placeholder_stays(detector
     assert masked.text == question
 
 
+class GoneError(Exception):
+    """As a driver raises it."""
+
+    sqlstate = "57P01"
+
+
 async def test_a_failing_look_up_fails_the_question(detector: Detector) -> None:
     async def broken(sql: str, *args: object) -> Sequence[Sequence[object]]:
-        raise ConnectionResetError("SELECT ... 'asha'")
+        raise GoneError("SELECT ... 'asha'")
 
+    log = io.StringIO()
+    configure_logging("info", "json", log)
     with pytest.raises(AskError) as caught:
         await QuestionMasker(Local(detector), broken).mask("of asha", frozenset(), [NAME])
+    (line,) = map(json.loads, log.getvalue().splitlines())
+    assert (line["component"], line["error_type"], line["sqlstate"]) == ("privacy", "GoneError", "57P01")
+    assert "asha" not in log.getvalue()
     assert "asha" not in f"{caught.value.message}{caught.value.detail}{caught.value.hint}"
 
 
@@ -138,3 +167,22 @@ async def test_comments_are_scrubbed_for_good(detector: Detector) -> None:
         "Ask Dr. [redacted] ([redacted]) before use",
         "when the order was placed, UTC",
     )
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "Language of the customer: English, Hindi, Marathi or Tamil",
+        "Nationality of the patient: Indian, American, French, Polish or Irish",
+        "Country of residence: India, Jordan, Chad, Georgia or Israel",
+        "Weekday of the visit: Monday, Wednesday; month: April, May, June or August",
+        "ग्राहक की भाषा: हिंदी, मराठी या अंग्रेज़ी",
+    ],
+)
+async def test_comments_that_list_languages_countries_and_days_stay_whole(detector: Detector, comment: str) -> None:
+    assert await Scrubber(Local(detector)).scrub((comment,)) == (comment,)
+
+
+@pytest.mark.parametrize("comment", ["seen by Dr. French", "Ask Jordan Smith first", "Chad's phone number"])
+async def test_people_who_are_called_like_a_country_are_still_people(detector: Detector, comment: str) -> None:
+    assert "[redacted]" in (await Scrubber(Local(detector)).scrub((comment,)))[0]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from proxy.privacy.columns import PrivateColumn, holds_names, is_read, match_queries, type_of
+from proxy.policy.private import PrivateColumn
+from proxy.privacy.columns import holds_names, is_read, match_queries, type_of
 from proxy.privacy.spans import EXACT, PART
 from proxy.privacy.values import candidates, compact, find_values
 from proxy.privacy.words import schema_words
@@ -146,6 +147,35 @@ def test_types_that_are(type_name: str) -> None:
         ("home_address", "ADDRESS", False),
         ("mrn", "ID", False),
         ("diagnosis", "VALUE", False),
+        ("card_holder", "PERSON", True),
+        ("cardHolder", "PERSON", True),
+        ("account_holder_name", "PERSON", True),
+        ("mailing_name", "PERSON", True),
+        ("email_owner_name2", "PERSON", True),
+        ("first_name", "PERSON", True),
+        ("lastname", "PERSON", True),
+        ("account_owner", "PERSON", True),
+        ("lastname", "PERSON", True),
+        ("account_owner", "PERSON", True),
+        ("occupied", "VALUE", False),
+        ("occupied_beds", "VALUE", False),
+        ("discarded", "VALUE", False),
+        ("mailing_city", "VALUE", False),
+        ("street_name", "ADDRESS", False),
+        ("upi_id", "UPI", False),
+        ("cardNumber", "CARD", False),
+        ("CARD_NO", "CARD", False),
+        ("ip_address", "IP", False),
+        ("EmailAddress", "EMAIL", False),
+        ("e_mail", "EMAIL", False),
+        ("workemail", "EMAIL", False),
+        ("homePhone2", "PHONE", False),
+        ("pan_number", "PAN", False),
+        ("tax_pan", "PAN", False),
+        ("expanse", "VALUE", False),
+        ("date_of_birth", "BIRTHDATE", False),
+        ("shipping", "VALUE", False),
+        ("patient_id", "ID", False),
     ],
 )
 def test_a_columns_name_says_what_it_holds(column: str, kind: str, names: bool) -> None:

@@ -19,11 +19,10 @@ from typing import Any
 from proxy.conversation import Conversation
 from proxy.errors import PgveilError
 from proxy.policy.model import Effect, Identity, Plan, PlannedStatement, Refusal, StatementKind
-from proxy.ports import Asking, StatementEvent, Task
+from proxy.ports import Asking, Services, StatementEvent, Task
 from proxy.refusals import POISON
 from proxy.relay import Links, Relay
 from proxy.searchpath import SearchPath
-from proxy.session import Services
 from proxy.wire.buffer import Frame, FrameBuffer
 from proxy.wire.messages import (
     BackendMessage,
@@ -109,6 +108,7 @@ class FakeVeils:
     generation: int = 1
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     refreshes: int = 0
+    apart: int = 0
     after_refresh: dict[str, Verdict] = field(default_factory=dict)
 
     @property
@@ -118,6 +118,10 @@ class FakeVeils:
     def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Verdict:
         self.asked.append((sql, search_path))
         return self.verdicts.get(sql, plan(sql))
+
+    def decide_apart(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Verdict:
+        self.apart += 1
+        return self.decide(sql, identity, search_path)
 
     def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None:
         return Refusal("42501", "no such parameter") if 666 in types else None

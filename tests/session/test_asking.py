@@ -309,3 +309,27 @@ class TestUnknownNames:
         await settle()
         assert talk.veils.refreshes == 1
         assert talk.at_server() == [poison_query()]
+
+
+class TestLargeTexts:
+    """A text that takes long to decide on is decided on in a thread, and keeps its place in the order."""
+
+    LARGE = "SELECT " + ", ".join(["1"] * 8000)
+
+    async def test_it_is_sent_before_what_follows(self) -> None:
+        talk = Scripted()
+        talk.client(Query(self.LARGE.encode()), Query(b"SELECT 2"))
+        assert talk.at_server() == []
+        while not talk.veils.asked:
+            await settle()
+        await asyncio.sleep(0.05)
+        assert [sent_sql(m) for m in talk.at_server()] == [self.LARGE, "SELECT 2"]
+        assert talk.veils.apart == 1
+
+    async def test_it_is_refused_like_any_other(self) -> None:
+        talk = Scripted(verdicts={self.LARGE: Refusal("42501", "no")})
+        talk.client(Query(self.LARGE.encode()))
+        while not talk.veils.asked:
+            await settle()
+        await asyncio.sleep(0.05)
+        assert talk.at_server() == [poison_query()]

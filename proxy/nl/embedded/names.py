@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from proxy.nl.embedded.words import (
     ABBREVIATIONS,
+    FUNCTION_WORDS,
     GLUE,
     SYNONYMS,
     TABLE_AFFIXES,
@@ -136,6 +137,8 @@ class Lexicon:
     def nearest(self, word: str) -> list[str]:
         """Names of tables and columns that begin alike, for a hint."""
         low = word.lower()
+        if len(low) < MIN_PREFIX or low in FUNCTION_WORDS:
+            return []
         names = {t.name for t in self.schema.tables} | {c.name for t in self.schema.tables for c in t.columns}
         return sorted(n for n in names if low[:4] and low[:4] in n.lower())[:5]
 

@@ -23,6 +23,7 @@ POSSESSIVES = frozenset({"their", "its", "his", "her", "respective"})
 NAME_TAILS = frozenset({"name", "names", "value", "values", "column"})
 """After a column's name these add nothing: `country name` is the country."""
 
+NAME_WORDS = frozenset({"name", "names"})
 ROW_TAILS = frozenset({"record", "records", "row", "rows", "entry", "entries"})
 """After a table's name these add nothing: `sales records` are the sales."""
 

@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from proxy.errors import NotUnderstoodError
 from proxy.nl.embedded.dates import DateReader, Found
 from proxy.nl.embedded.names import MAX_NAME_WORDS, Lexicon
-from proxy.nl.embedded.phrases import DETERMINERS, LIST_JOINS, NAME_TAILS, POSSESSIVES
+from proxy.nl.embedded.phrases import DETERMINERS, LIST_JOINS, NAME_TAILS, NAME_WORDS, POSSESSIVES
 from proxy.nl.embedded.syntax import Entity, Field, Value
 from proxy.nl.embedded.tokens import Kind, Token, is_function_word
 from proxy.nl.embedded.values import MAX_WORDS, ColumnKey, Values
@@ -156,6 +156,8 @@ class Reader:
                 if self.word(end) in NAME_TAILS and not self.tokens[at].glued:
                     yield Field(self.text(at, end), targets), end + 1
                 yield Field(self.text(at, end), targets), end
+            elif len(words) == 1 and words[0] in NAME_WORDS:
+                yield Field(self.text(at, end), ()), end
 
     @rule
     def field(self, at: int) -> Iterator[Reading[Field]]:
