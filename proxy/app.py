@@ -78,6 +78,7 @@ async def serve(settings: Settings, ready: Ready) -> None:
             ready(address)
             await server.run(listeners)
             watching.cancel()
+    _log.info("stopped")
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ async def _local_dsn(stack: AsyncExitStack) -> UpstreamDsn:
     """The embedded PostgreSQL, for as long as the proxy runs."""
     server = await asyncio.to_thread(localpg.start, localpg.default_data_dir())
     stack.push_async_callback(asyncio.to_thread, server.stop)
-    return UpstreamDsn.parse(server.dsn)
+    return UpstreamDsn.parse(await asyncio.to_thread(server.service_dsn))
 
 
 def _admission(settings: Settings, services: Services, users: Users) -> Admission:
@@ -239,6 +240,11 @@ def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
 def with_signals(server: Server, reload: Callable[[], None]) -> None:
     """The process's signals, from here on."""
     loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        _log.info("draining", signal=number.name, sessions=len(server.sessions))
+        server.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, reload)

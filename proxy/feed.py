@@ -24,7 +24,7 @@ from proxy.ops.log import get_logger
 from proxy.policy.catalog import Catalog
 from proxy.policy.catalog_read import DIGEST, QUERIES, build_catalog
 
-_log = get_logger("pgveil.feed")
+_log = get_logger("feed")
 
 POOL_SIZE = 3
 CONNECT_TIMEOUT_S = 10.0

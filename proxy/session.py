@@ -61,9 +61,9 @@ LARGE_TEXT = 16_384
 MAX_OWED = 10_000
 """Messages that may be sent ahead of their replies before the line stops until those have come."""
 
-MAX_STATEMENT = 1024 * 1024
+MAX_STATEMENT = 256 * 1024
 """Bytes of a masked role's statement; longer ones would keep everybody waiting while they are analysed."""
-MAX_ASKING = 256 * 1024
+MAX_ASKING = 16 * 1024
 """Bytes of a text that may hold a question."""
 
 

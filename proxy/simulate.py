@@ -3,8 +3,8 @@
 It shows the decision, the SQL that would run, and each mask with the rule that asks for it; or the refusal as the
 client would get it. The decision is the same code's that serves, so it is the same decision.
 
-It does not answer questions (`ask`), and it knows the search_path that the upstream gives a new session, not what
-a SET would make of it.
+It does not answer questions (`ask`), and says so. It knows the search_path that the upstream gives a new session, not
+what a SET would make of it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import asyncpg
 
 from proxy import localpg
 from proxy.check import reaching_upstream
-from proxy.errors import AuthorizationError
+from proxy.errors import AuthorizationError, CarrierError
 from proxy.feed import Feed
+from proxy.nl.carriers import find_question
 from proxy.policy.catalog import Catalog
 from proxy.policy.decide import Veil
 from proxy.policy.load import load_policies
@@ -113,11 +114,22 @@ def simulate(veil: Veil, identity: Identity, sql: str, search_path: tuple[str, .
     return Simulation(identity, sql, decision)
 
 
+def refuse_questions(sql: str) -> None:
+    """Raises CarrierError where the text asks something: what its SQL would be is not known here."""
+    if find_question(sql) is not None:
+        raise CarrierError(
+            "simulate takes SQL, and this is a question",
+            hint="Ask it through pgveil, and simulate the SQL that its NOTICE shows.",
+        )
+
+
 def run_simulate(settings: Settings, user: str, sql: str) -> int:
     """The command: prints the simulation. 0 where the statement would run, 1 where it is refused.
 
-    Raises PolicyProblems, AuthorizationError where the user is in no role, UpstreamUnavailableError.
+    Raises CarrierError for a question, PolicyProblems, AuthorizationError where the user is in no role,
+    UpstreamUnavailableError.
     """
+    refuse_questions(sql)
     policy = load_policies(settings.policies)
     identity = policy.identify(user)
     if identity is None:
@@ -137,7 +149,7 @@ def _upstream(settings: Settings) -> Iterator[str]:
         return
     server = localpg.start(localpg.default_data_dir())
     try:
-        yield server.dsn
+        yield server.service_dsn()
     finally:
         server.stop()
 

@@ -26,12 +26,13 @@ _log = get_logger("veils")
 
 
 class VeilHolder:
-    """The policy, the catalogue, and the veil made of both. `feed` is set once there is one."""
+    """The policy, which was just loaded, the catalogue, and the veil made of both. `feed` is set once there is one."""
 
     def __init__(self, policy: Policy, metrics: Metrics) -> None:
         self.policy = policy
         self.generation = 0
         self.metrics = metrics
+        metrics.policy_loaded(ok=True)
         self._veil: Veil | None = None
         self._catalog: Catalog | None = None
         self._feed: Feed | None = None
@@ -76,7 +77,7 @@ class VeilHolder:
             await asyncio.sleep(max(0.0, self._read_at + REFRESH_SECONDS - time.monotonic()))
             self._read_at = time.monotonic()
             try:
-                await self._feed.refresh()
+                await self._feed.refresh(force=True)
             except Exception as error:  # whatever a driver raises; the timer tries again
                 self.metrics.catalog_refreshed(ok=False)
                 _log.warning("the catalogue could not be read", error_type=type(error).__name__)

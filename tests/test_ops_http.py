@@ -58,6 +58,16 @@ async def test_not_ready_says_which_check_failed() -> None:
     }
 
 
+async def test_health_is_told_without_a_body_too() -> None:
+    async with client({"upstream": bad}) as http:
+        assert (await http.head("/healthz")).status_code == 200
+        assert (await http.head("/readyz")).status_code == 503
+    app = build_http(Metrics(), {"upstream": good})
+    async with serve_http(app, "127.0.0.1", 0) as (host, port), httpx.AsyncClient() as http:
+        reply = await http.head(f"http://{host}:{port}/readyz")
+    assert (reply.status_code, reply.content) == (200, b"")
+
+
 async def test_a_check_that_breaks_has_failed_and_shows_no_text() -> None:
     async with client({"upstream": broken}) as http:
         reply = await http.get("/readyz")

@@ -147,6 +147,38 @@ def test_every_conflict_is_reported_at_once(tmp_path: Path) -> None:
     assert "pgveil.yaml:3: auth.method: trust lets anybody in" in text
 
 
+def test_conflicts_are_reported_beside_values_that_are_wrong_by_themselves(tmp_path: Path) -> None:
+    text = refusal(
+        tmp_path,
+        """
+workers: 2
+auth: {method: cert}
+tls: {cert: a}
+upstream: {login: same_user, dsn: "postgresql://a@b/c?sslmode=require"}
+ask: {provider: llama_cpp, max_rows: many}
+nonsense: 1
+""",
+    )
+    lines = [line.removeprefix(f"{tmp_path}/pgveil.yaml:") for line in text.splitlines()]
+    said = sorted(line.split(":")[0] + line.split(":")[1] for line in lines)
+    assert said == [
+        "2 workers",
+        "3 auth.method",
+        "4 tls",
+        "4 tls.key",
+        "5 upstream.dsn",
+        "5 upstream.login",
+        "6 ask.max_rows",
+        "6 ask.provider",
+        "7 unknown setting nonsense; known",
+    ]
+
+
+def test_what_is_wrong_by_itself_is_no_conflict_too(tmp_path: Path) -> None:
+    text = refusal(tmp_path, "ask: {provider: openai, openai: {model: [a]}}\n")
+    assert text.count("model") == 1
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost"])
 def test_trust_is_for_loopback(host: str) -> None:
     settings = Settings.model_validate({"listen": f"{host}:0", "auth": {"method": "trust"}})

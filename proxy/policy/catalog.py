@@ -34,6 +34,8 @@ class Column:
     attnum: int = 0
     not_null: bool = False
     comment: str | None = None
+    generated: str | None = None
+    """The expression of a generated column, as pg_get_expr writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class UserType:
     """An enum, a range of a built-in type, or an extension's base type: converting to it runs no code of a user."""
     oid: int = 0
     array_oid: int = 0
+    base_name: str | None = None
+    """A domain's base type, where that is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,11 @@ class Catalog:
     @cached_property
     def types_by_name(self) -> Mapping[str, tuple[UserType, ...]]:
         return _grouped((t.name, t) for t in self.types)
+
+    @cached_property
+    def unsafe_types(self) -> Mapping[int, str | None]:
+        """Types whose input may run a user's code, to the harmless type below them where there is one."""
+        return {t.oid: t.base_name for t in self.types if not t.harmless}
 
     @cached_property
     def harmless_type_oids(self) -> frozenset[int]:

@@ -63,9 +63,11 @@ QUERIES: Mapping[str, str] = {
     "columns": """
         SELECT a.attrelid::bigint AS relation, a.attname::text AS name, a.attnum::int AS attnum,
                pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.atttypid::bigint AS type_oid,
-               a.attnotnull AS not_null, d.description AS comment
+               a.attnotnull AS not_null, d.description AS comment,
+               CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END AS generated
         FROM pg_catalog.pg_attribute AS a
         JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+        LEFT JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
         LEFT JOIN pg_catalog.pg_description AS d
           ON d.objoid = a.attrelid AND d.objsubid = a.attnum AND d.classoid = 'pg_catalog.pg_class'::regclass
         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -103,7 +105,7 @@ QUERIES: Mapping[str, str] = {
                      FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
                      ORDER BY u.at) AS arguments,
                p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND EXISTS (
-                   SELECT 1 FROM pg_catalog.pg_type AS t WHERE t.oid = p.proargtypes[0]
+                   SELECT 1 FROM pg_catalog.pg_type AS t WHERE t.oid IN (p.proargtypes[0], p.provariadic)
                      AND (t.typtype = 'c' OR t.typtype = 'p')) AS takes_row,
                p.provariadic = 0 AND l.lanname IN ('c', 'internal') AND EXISTS (
                    SELECT 1 FROM pg_catalog.pg_depend AS d
@@ -136,23 +138,34 @@ QUERIES: Mapping[str, str] = {
     "types": """
         SELECT n.nspname::text AS schema, t.typname::text AS name, t.typtype::text AS kind,
                t.oid::bigint AS oid, t.typarray::bigint AS array_oid,
-               t.typtype = 'e'
-               OR t.typtype IN ('r', 'm') AND EXISTS (
-                   SELECT 1 FROM pg_catalog.pg_range AS r
-                   WHERE t.oid IN (r.rngtypid, r.rngmultitypid) AND r.rngsubtype < 16384
-                     AND r.rngcanonical::oid < 16384 AND r.rngsubdiff::oid < 16384)
-               OR t.typtype = 'b' AND EXISTS (
-                   SELECT 1 FROM pg_catalog.pg_depend AS d
-                   JOIN pg_catalog.pg_proc AS p ON p.oid = t.typinput
-                   JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang AND l.lanname IN ('c', 'internal')
-                   WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
-               ) AS harmless
+               t.typbasetype::bigint AS base, t.typelem::bigint AS element,
+               pg_catalog.format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_name,
+               ARRAY(SELECT a.atttypid::bigint FROM pg_catalog.pg_attribute AS a
+                     WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS parts,
+               CASE t.typtype
+                   WHEN 'e' THEN true
+                   WHEN 'c' THEN true
+                   WHEN 'd' THEN NOT EXISTS (
+                       SELECT 1 FROM pg_catalog.pg_constraint AS k
+                       JOIN pg_catalog.pg_depend AS d
+                         ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
+                        AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+                       WHERE k.contypid = t.oid)
+                   WHEN 'b' THEN t.typelem <> 0 AND t.typarray = 0 OR EXISTS (
+                       SELECT 1 FROM pg_catalog.pg_depend AS d
+                       JOIN pg_catalog.pg_proc AS p ON p.oid = t.typinput
+                       JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang AND l.lanname IN ('c', 'internal')
+                       WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+                   ELSE EXISTS (
+                       SELECT 1 FROM pg_catalog.pg_range AS r
+                       WHERE t.oid IN (r.rngtypid, r.rngmultitypid) AND r.rngsubtype < 16384
+                         AND r.rngcanonical::oid < 16384 AND r.rngsubdiff::oid < 16384)
+               END AS harmless
         FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
         WHERE n.nspname <> 'pg_catalog' AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
-          AND t.typname NOT LIKE '\\_%'
     """,
     "casts": """
-        SELECT t.typname::text AS target, c.castcontext <> 'e' AS implicit,
+        SELECT t.typname::text AS target, c.castcontext <> 'e' OR t.typname IN ('json', 'text') AS implicit,
                n.nspname::text || '.' || p.proname || '(' || pg_catalog.array_to_string(ARRAY(
                    SELECT pg_catalog.format_type(u.oid, NULL)
                    FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
@@ -195,7 +208,7 @@ def build_catalog(rows: Rows, *, version: int, search_path: tuple[str, ...] = ("
         foreign_keys=tuple(_foreign_keys(rows["keys"], names)),
         functions=tuple(UserFunction(**{**row, "arguments": tuple(row["arguments"])}) for row in rows["functions"]),
         operators=tuple(UserOperator(**row) for row in rows["operators"]),
-        types=tuple(UserType(**row) for row in rows["types"]),
+        types=tuple(_types(rows["types"])),
         casts=tuple(UserCast(**row) for row in rows["casts"]),
         default_search_path=search_path,
         server_version=server["version"],
@@ -247,4 +260,35 @@ def _foreign_keys(rows: Sequence[Row], names: Mapping[int, Name]) -> list[Foreig
         )
         for row in rows
         if row["kind"] == "f" and row["relation"] in names and row["referenced"] in names
+    ]
+
+
+def _types(rows: Sequence[Row]) -> list[UserType]:
+    """A type of parts is as harmless as its parts: an array as its element, a domain as its base, a row as its columns.
+
+    The server's own types (below FIRST_USER_OID) are harmless.
+    """
+    by_oid = {row["oid"]: row for row in rows}
+    harmless = {oid for oid, row in by_oid.items() if row["harmless"]}
+    while True:
+        bad = {
+            oid
+            for oid in harmless
+            if any(p in by_oid and p not in harmless for p in (by_oid[oid]["base"], by_oid[oid]["element"]))
+            or any(p in by_oid and p not in harmless for p in by_oid[oid]["parts"])
+        }
+        if not bad:
+            break
+        harmless -= bad
+    return [
+        UserType(
+            schema=row["schema"],
+            name=row["name"],
+            kind=row["kind"],
+            harmless=row["oid"] in harmless,
+            oid=row["oid"],
+            array_oid=row["array_oid"],
+            base_name=row["base_name"] if row["base"] not in by_oid or row["base"] in harmless else None,
+        )
+        for row in rows
     ]

@@ -41,6 +41,24 @@ def derived_columns(definition: str, columns: tuple[str, ...], masked: frozenset
     return frozenset(found)
 
 
+def reads_whole_rows(definition: str) -> bool:
+    """Whether a row is used as a whole somewhere: PostgreSQL records no dependency on its columns then."""
+    try:
+        tree = parser.parse(definition)
+    except parser.SyntaxProblem:
+        return True
+    return any(node.DESCRIPTOR.name == "A_Star" for node in parser.nodes_of(tree))
+
+
+def expression_uses(expression: str, names: frozenset[str]) -> bool:
+    """Whether an expression refers to a column of one of these names; True where it cannot be read."""
+    try:
+        tree = parser.parse(f"SELECT {expression}")
+    except parser.SyntaxProblem:
+        return True
+    return _uses(tree, names)
+
+
 def _closure(select: Node, masked: frozenset[str]) -> frozenset[str]:
     """The masked names, and every alias that an expression over one of them was given anywhere."""
     targets = [node for node in parser.nodes_of(select) if node.DESCRIPTOR.name == "ResTarget" and node.name]

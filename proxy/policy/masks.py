@@ -300,11 +300,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {"str": (str, int, float, bool), "int":
 _WORDS = {"str": "a text or a number", "int": "a whole number"}
 
 
-def parameters_of(mask: type[SqlMask]) -> tuple[str, ...]:
-    """The names that `with` may hold for this mask."""
-    return tuple(field.name for field in fields(mask))  # type: ignore[arg-type]
-
-
 def build_mask(name: str, params: Mapping[str, Parameter]) -> SqlMask:
     """The mask that a rule names, with the parameters of its `with`.
 

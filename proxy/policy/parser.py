@@ -9,9 +9,13 @@ It does not resolve names or types: that takes the catalogue, and is `rewrite`'s
 from __future__ import annotations
 
 import os
+import re
+import threading
 from bisect import bisect_left
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -44,6 +48,13 @@ __all__ = [
 ParseTree: TypeAlias = Any
 """A `ParseResult` of protobuf: its generated stub is not usable by type checkers."""
 
+SHALLOW_TEXT = 16_384
+"""Characters. A chain of operators in a longer text could overflow a thread's usual stack of 8 MB."""
+
+DEEP_STACK = 1 << 30
+
+_OPERATOR_RUN = re.compile(r"[-+*/<>=~!@#%^&|`?]{65,}")
+
 LOCATION_FIELDS = frozenset(
     {"location", "stmt_location", "stmt_len", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"}
 )
@@ -75,8 +86,12 @@ def parse(sql: str) -> ParseTree:
     Raises:
         SyntaxProblem: PostgreSQL would answer with a syntax error, or the text nests too deeply to be analysed.
     """
-    if "\0" in sql:
-        raise SyntaxProblem("a statement cannot contain a null character", None)
+    _require_lexable(sql)
+    # libpg_query writes its tree recursively, and a chain such as 1+1+1... is as deep as it is long.
+    return _parse(sql) if len(sql) <= SHALLOW_TEXT else _deep_stack().submit(_parse, sql).result()
+
+
+def _parse(sql: str) -> ParseTree:
     try:
         return postgast.parse(sql)
     except postgast.PgQueryError as error:
@@ -84,6 +99,30 @@ def parse(sql: str) -> ParseTree:
     except DecodeError:
         # protobuf decodes at most 100 levels of messages: about 45 nested parentheses or operators.
         raise SyntaxProblem("the statement nests too deeply to be analysed", None) from None
+
+
+@cache
+def _deep_stack() -> ThreadPoolExecutor:
+    """One thread whose stack (bytes of address space, not of memory) no text of a permitted size can overflow."""
+    before = threading.stack_size(DEEP_STACK)
+    try:
+        executor = ThreadPoolExecutor(1, "pgveil-parse")
+        executor.submit(int).result()
+    finally:
+        threading.stack_size(before)
+    return executor
+
+
+def _require_lexable(sql: str) -> None:
+    """Raises SyntaxProblem for what PostgreSQL's scanner reads in quadratic time: it takes a run of operator characters
+    whole, gives all but a few of them back, and takes the rest again."""
+    if "\0" in sql:
+        raise SyntaxProblem("a statement cannot contain a null character", None)
+    for run in _OPERATOR_RUN.finditer(sql):
+        text = run[0]
+        is_comment = text.startswith("--") or (text.startswith("/*") and "/*" not in text[2:])
+        if not is_comment and any(c in text for c in "+-/"):
+            raise SyntaxProblem("a run of operator characters is too long to be analysed", run.start() + 1)
 
 
 def deparse(tree: ParseTree) -> str:
@@ -112,6 +151,7 @@ def scan(sql: str) -> list[Token]:
     Raises:
         SyntaxProblem: an unterminated literal or comment.
     """
+    _require_lexable(sql)
     try:
         found = postgast.scan(sql)
     except postgast.PgQueryError as error:

@@ -9,12 +9,13 @@ It does not look at statements: `rewrite` does, and asks here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from proxy.policy import parser, system
 from proxy.policy.catalog import Catalog, Name, Relation
-from proxy.policy.derived import derived_columns
+from proxy.policy.derived import derived_columns, expression_uses, reads_whole_rows
+from proxy.policy.masks import Null
 from proxy.policy.model import AppliedMask, Identity, MaskRule, Policy, Refusal
 from proxy.policy.refused import Refused, denied, unsupported
 
@@ -94,13 +95,22 @@ class MaskedRelations:
         if self.identity.bypass:
             return {}
         found: dict[str, MaskRule] = {}
+        family = self._family(relation.key)
         for column in relation.columns:
-            for name in (relation.key, *self._ancestors(relation.key), *self._descendants(relation.key)):
-                rule = self.policy.mask_for(self.identity, name, column.name)
-                if rule is not None:
-                    found[column.name] = rule
-                    break
-        return found
+            rules = (self.policy.mask_for(self.identity, name, column.name) for name in family)
+            rule = next((rule for rule in rules if rule is not None), None)
+            if rule is not None:
+                found[column.name] = rule
+        return found | self._generated(relation, found)
+
+    def _generated(self, relation: Relation, masked: dict[str, MaskRule]) -> dict[str, MaskRule]:
+        """Columns computed from masked ones hold what the mask hides: NULL, unless a rule says otherwise."""
+        names = frozenset(masked)
+        return {
+            c.name: MaskRule(Null(), min(masked.values(), key=lambda rule: str(rule.where)).where)
+            for c in relation.columns
+            if c.generated is not None and c.name not in masked and names and expression_uses(c.generated, names)
+        }
 
     def masked_names(self, relation: Relation) -> dict[str, str]:
         """Column to the name of its mask; `view` for what a view derives from masked columns below it."""
@@ -124,16 +134,28 @@ class MaskedRelations:
             self._require_independent(relation, location)
         source = self._view_source(relation, location) if relation.kind == "v" else None
         hidden = system.EXTENSION_RULES.get(relation.name, system.OPEN).hidden
-        if not rules and not hidden and (source is None or not source.changed):
-            return None
         masks = tuple(AppliedMask(relation.qualified, name, rule.mask.name, rule.where) for name, rule in rules.items())
-        expressions = {name: _hidden(name) for name in hidden}
+        expressions = {name: _hidden(name) for name in hidden} | self._disarmed(relation)
+        if not rules and not expressions and (source is None or not source.changed):
+            return None
         for name, rule in rules.items():
             column = relation.column(name)
             if column is not None:
                 expressions[name] = rule.mask.expression(f"{ALIAS}.{quoted(name)}", column.type_name)
         select = self._select(relation, expressions, source)
         return Replacement(select, masks + (source.masks if source else ()), protects=True)
+
+    def _disarmed(self, relation: Relation) -> dict[str, str]:
+        """Columns of types whose input runs a user's code, read as the type below: a statement could give such a type a
+        value of its own through the column. Where there is none below they read as NULL."""
+        unsafe = self.catalog.unsafe_types
+        expressions = {}
+        for column in relation.columns:
+            if column.type_oid in unsafe:
+                base = unsafe[column.type_oid]
+                reference = f"{ALIAS}.{quoted(column.name)}"
+                expressions[column.name] = f"CAST({reference} AS {base})" if base else "NULL::pg_catalog.text"
+        return expressions
 
     def _system(self, relation: Relation) -> Replacement | None:
         rule = system.rule_for(*relation.key)
@@ -190,7 +212,8 @@ class MaskedRelations:
         """A materialised view or foreign table holds values of its own, which no definition masks."""
         if self.identity.bypass or self.policy.names_columns_of(relation.key):
             return
-        if relation.kind == "m" and not any(self._protected(name, column) for name, column in relation.depends):
+        if relation.kind == "m" and not self._depends_on_protected(relation):
+            self._view_source(relation, location)  # which refuses a definition that calls what it may not
             return
         what = "depends on protected columns" if relation.kind == "m" else "may hold values of protected columns"
         raise denied(
@@ -209,18 +232,25 @@ class MaskedRelations:
         rules = self.masks_of(relation)
         if rules and (column is None or column in rules):
             return True
-        return any(self._protected(n, c) for n, c in relation.depends if n != name)
+        return self._depends_on_protected(relation)
 
-    def _ancestors(self, name: Name) -> Iterator[Name]:
-        relation = self.catalog.relations.get(name)
-        for parent in relation.parents if relation else ():
-            yield parent
-            yield from self._ancestors(parent)
+    def _depends_on_protected(self, relation: Relation) -> bool:
+        whole = relation.definition is not None and reads_whole_rows(relation.definition)
+        return any(
+            self._protected(name, None if whole else column)
+            for name, column in relation.depends
+            if name != relation.key
+        )
 
-    def _descendants(self, name: Name) -> Iterator[Name]:
-        for child in self.catalog.children.get(name, ()):
-            yield child
-            yield from self._descendants(child)
+    def _family(self, name: Name) -> tuple[Name, ...]:
+        """The relation, then everything that inherits from or to it, through whatever other relation: a parent shows
+        the rows of its children, whose rules may come from another parent."""
+        found = [name]
+        for member in found:
+            relation = self.catalog.relations.get(member)
+            near = (*(relation.parents if relation else ()), *self.catalog.children.get(member, ()))
+            found += [other for other in dict.fromkeys(near) if other not in found]
+        return tuple(found)
 
 
 def _hidden(name: str) -> str:

@@ -140,7 +140,7 @@ class Rewriter:
         if schema is None:
             reference.schemaname = found.schema
             # Only one of them is what was judged: the text must not leave the choice to a setting.
-            self.changed |= len(self.catalog.schemas_by_relation[found.name]) > 1 and not found.is_system
+            self.changed |= len(self.catalog.schemas_by_relation[found.name]) > 1
         renamed = bool(reference.alias.colnames)
         key = None if renamed else found.key
         self._references.name(_range_name(reference), key, alias=reference.HasField("alias"))
@@ -233,6 +233,12 @@ class Rewriter:
 
     # Functions, operators, types
 
+    def _rename(self, call: Node, parts: list[str]) -> None:
+        self.changed |= len(call.funcname) != len(parts)
+        del call.funcname[:]
+        for part in parts:
+            call.funcname.add().string.sval = part
+
     def _require_open_setting(self, call: Node) -> None:
         """current_setting may read what SHOW may: a literal name, or a name out of pg_settings, as psql's \\dconfig."""
         first = call.args[0] if call.args else None
@@ -249,13 +255,11 @@ class Rewriter:
     def _function_call(self, call: Node, scope: Scope) -> None:
         parts = [part.string.sval for part in call.funcname]
         if self._may_set and parts in (["set_config"], ["pg_catalog", "set_config"]) and _sets_harmlessly(call):
+            self._rename(call, ["pg_catalog", "set_config"])
             return
         qualified = self._trust.function(parts, len(call.args), call.location)
         if qualified is not None:
-            del call.funcname[:]
-            for part in qualified:
-                call.funcname.add().string.sval = part
-            self.changed = True
+            self._rename(call, qualified)
         if parts[-1] == "current_setting":
             self._require_open_setting(call)
         for name in ("args", "agg_order"):

@@ -8,6 +8,8 @@ https://www.postgresql.org/docs/current/runtime-config-client.html
 
 from __future__ import annotations
 
+import re
+
 from proxy.policy.model import Refusal
 from proxy.policy.refused import HINT
 from proxy.policy.system import SECRET_SETTINGS
@@ -48,7 +50,7 @@ def may_set(name: str, value: str) -> Refusal | None:
     """None where a masked session may set `name` to `value` (text, unquoted); else the refusal that says why."""
     key = name.lower()
     if key == "search_path":
-        return may_search([part.strip().strip('"') for part in value.split(",")])
+        return may_search(_identifiers(value))
     if key == "client_min_messages" and value.lower() not in _QUIET:
         return _refusal(name, "debug and log messages of the server can hold values", "notice, warning and error work")
     if key in CHANGEABLE:
@@ -58,6 +60,15 @@ def may_set(name: str, value: str) -> Refusal | None:
             return None
         return _refusal(name, "it changes how the session's SQL is read", f"it stays {min(FIXED[key])}")
     return _refusal(name, "it is not on the list of settings that a masked role may change")
+
+
+def _identifiers(value: str) -> list[str]:
+    """The names in a search_path as the server reads them from one text: unquoted ones in lower case.
+
+    https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+    """
+    parts = re.findall(r'\s*("(?:[^"]|"")*"|[^,]*)\s*(?:,|$)', value)
+    return [p[1:-1].replace('""', '"') if p.startswith('"') else p.strip().lower() for p in parts]
 
 
 def may_reset(name: str) -> Refusal | None:

@@ -10,7 +10,8 @@ It does not know what a setting means: the checks are the model's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -210,25 +211,52 @@ class _FileReader:
 
 
 def _validate(draft: _Draft) -> Settings:
+    """Raises SettingsError. pydantic looks at settings together only if each is good by itself: those that are not
+    are taken out, so that what is wrong with the others is said at once too."""
+    values = deepcopy(draft.values)
     settings: Settings | None = None
-    try:
-        settings = Settings.model_validate(draft.values)
-    except ValidationError as error:
-        for found in error.errors(include_url=False, include_input=False):
-            draft.problems.extend(_explained(draft, found["loc"], found))
+    refused: list[SettingPath] = []
+    while settings is None:
+        try:
+            settings = Settings.model_validate(values)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_input=False)
+            draft.problems.extend(problem for found in errors for problem in _explained(draft, found, refused))
+            paths = [tuple(str(part) for part in found["loc"]) for found in errors]
+            if not all(_take_out(values, path) for path in paths):
+                break
+            refused += paths
     if draft.problems or settings is None:
         raise SettingsError(tuple(draft.problems))
     return settings
 
 
-def _explained(draft: _Draft, loc: tuple[int | str, ...], found: Mapping[str, Any]) -> Iterator[SettingsProblem]:
-    """pydantic's error in our words: the place, the setting's name, what is expected; never the value."""
-    path = tuple(str(part) for part in loc)
+def _take_out(values: dict[str, Any], path: SettingPath) -> bool:
+    """The default instead of what stands at `path`, or an empty text for what is missing; False: not possible."""
+    for part in path[:-1]:
+        values = values[part]
+    if not path:
+        return False
+    if path[-1] in values:
+        del values[path[-1]]
+    else:
+        values[path[-1]] = ""
+    return True
+
+
+def _explained(draft: _Draft, found: Mapping[str, Any], refused: Sequence[SettingPath]) -> Iterator[SettingsProblem]:
+    """pydantic's error in our words: the place, the setting's name, what is expected; never the value.
+
+    Nothing is said of what is in conflict at one of the `refused` places: what is wrong there was said.
+    """
+    path = tuple(str(part) for part in found["loc"])
     place = draft.place_of(path)
     name = "" if place.startswith(("--", ENVIRONMENT_PREFIX)) else f"{'.'.join(path)}: "
     context = found.get("ctx", {})
     if found["type"] == "conflict":
         for inner, message, hint in context["conflicts"]:
+            if any(inner[: len(other)] == other for other in refused):
+                continue
             yield SettingsProblem(draft.place_of(inner), f"{'.'.join(inner)}: {message}", hint)
     elif found["type"] == "extra_forbidden":
         message = f"unknown setting {'.'.join(path)}{nearest(path[-1], _keys_of(path[:-1]))}"

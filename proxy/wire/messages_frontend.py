@@ -227,12 +227,6 @@ class PasswordMessage(Message):
     def body(self) -> bytes:
         return self.data
 
-    def as_password(self) -> bytes:
-        reader = Reader(self.data, what="PasswordMessage")
-        password = reader.cstring()
-        reader.finish()
-        return password
-
     def as_sasl_initial(self) -> SASLInitialResponse:
         reader = Reader(self.data, what="SASLInitialResponse")
         initial = SASLInitialResponse.decode(reader)

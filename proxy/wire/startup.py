@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
 
-from proxy.errors import AuthorizationError, ProtocolError, UpstreamError
+from proxy.errors import AuthorizationError, ProtocolError
 from proxy.wire.codec import Reader, Writer
 from proxy.wire.messages_backend import NegotiateProtocolVersion
 
@@ -210,17 +210,6 @@ def decode_startup(raw: bytes) -> StartupPacket:
     if not parameters.get("user"):
         raise AuthorizationError("no PostgreSQL user name specified in startup packet")
     return StartupMessage(major, minor, parameters)
-
-
-def encryption_answer(data: bytes) -> bool:
-    """Whether a server accepts the SSLRequest that was sent to it, given all that it has sent since.
-
-    Raises UpstreamError for anything but one known byte: no error text is taken from a server that has not proven
-    itself (CVE-2024-10977), and nothing behind its answer (CVE-2021-23222).
-    """
-    if data not in {ACCEPT_TLS, REFUSE_ENCRYPTION}:
-        raise UpstreamError("the upstream server did not answer the request for TLS with one byte, S or N")
-    return data == ACCEPT_TLS
 
 
 def _decode_cancel(reader: Reader) -> CancelRequest:

@@ -7,6 +7,7 @@ views of oracle.sql answer, errors by SQLSTATE), `answers` (no error, no secret)
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,10 @@ class Case:
         return f"{self.family}: {self.name}"
 
 
-def load_cases() -> list[Case]:
-    """Every case, in the order of the files. A block without a proper head is an error."""
+def load_cases(paths: Iterable[Path] = ()) -> list[Case]:
+    """Every case of the files, those of FOLDER by default. A block without a proper head is an error."""
     cases = []
-    for path in sorted(FOLDER.glob("[0-9]*.sql")):
+    for path in paths or sorted(FOLDER.glob("[0-9]*.sql")):
         for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip()):
             head, _, sql = block.partition("\n")
             found = _HEAD.fullmatch(head)
@@ -43,9 +44,9 @@ def schema() -> str:
     return (FOLDER / "schema.sql").read_text(encoding="utf-8")
 
 
-def rows(*, ssn: str, salary: int, step: int) -> str:
+def rows(*, ssn: str, salary: int, step: int, folder: Path = FOLDER) -> str:
     """The rows with these protected values."""
-    text = (FOLDER / "rows.sql").read_text(encoding="utf-8")
+    text = (folder / "rows.sql").read_text(encoding="utf-8")
     return text.replace("{ssn}", ssn).replace("{salary}", str(salary)).replace("{step}", str(step))
 
 

@@ -212,15 +212,18 @@ def test_the_tour_shows_what_a_model_would_be_sent(tour: str) -> None:
     assert "You write PostgreSQL." in system
     document = json.loads(user.split("\n", 1)[0])
     assert "Priya" not in json.dumps(document)
-    assert "PERSON_" in document["question"]
+    assert re.fullmatch(r"how many orders of the customer PERSON_\w{5} since 2024\?", document["question"])
+    assert "[redacted]" not in user
 
 
 def test_the_tour_shows_three_refusals(tour: str) -> None:
     assert section(tour, 5).count("ERROR:  ") == 3
 
 
-def test_the_tour_ends_with_how_to_connect_and_stops_everything(tour: str, home: Path) -> None:
-    assert "psql -h 127.0.0.1 -p " in tour
+def test_the_tour_alone_stops_everything_and_invites_nobody(tour: str, home: Path) -> None:
+    assert "The tour took " in tour
+    assert "Your turn" not in tour
+    assert "psql -h " not in tour
     assert "\x1b" not in tour
     assert is_stopped(home)
 

@@ -133,16 +133,19 @@ def test_copy_in_for_the_bypass_role(office: Office) -> None:
     assert found == (5001, Decimal(sum(range(5000)) + 7))
 
 
-def copy_in(connection: psycopg.Connection[Any], *pieces: Any) -> None:
+def copy_in(connection: psycopg.Connection[Any], *pieces: str | Exception) -> None:
+    """Writes pieces of data; an exception among them is raised in its turn."""
     with connection.cursor().copy("COPY shop.diary (line, amount) FROM STDIN") as copy:
         for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
             copy.write(piece)
 
 
 def test_copy_in_that_the_client_gives_up(office: Office) -> None:
     with office.connect("dba") as connection:
-        with pytest.raises(TypeError):
-            copy_in(connection, "never there\t1\n", None)
+        with pytest.raises(LookupError):
+            copy_in(connection, "never there\t1\n", LookupError("given up"))
         assert connection.execute("SELECT count(*) FROM shop.diary").fetchone() == (0,)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.errors import CarrierError
 from proxy.policy.catalog import Catalog, Column, Relation
 from proxy.policy.decide import Veil
 from proxy.policy.load import load_policies
-from proxy.simulate import Simulation, simulate
+from proxy.simulate import Simulation, refuse_questions, simulate
 
 POLICY = """
 version: 1
@@ -75,6 +76,24 @@ def test_rewritten(run: Run) -> None:
         {"relation": "hr.emp", "column": "ssn", "mask": "partial", "rule": "p.yaml:9"},
         {"relation": "hr.emp", "column": "pay", "mask": "null", "rule": "p.yaml:10"},
     ]
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM ask('how many?')", "/* ask: how many? */", "ASK 'how many?'"])
+def test_a_question_is_refused_with_what_to_do(sql: str) -> None:
+    with pytest.raises(CarrierError, match="simulate takes SQL") as caught:
+        refuse_questions(sql)
+    assert "NOTICE" in (caught.value.hint or "")
+
+
+def test_sql_is_no_question() -> None:
+    refuse_questions("SELECT 'ask: x', ask FROM t -- asked")
+
+
+def test_a_question_in_the_wrong_place_is_told_its_place(run: Run) -> None:
+    text = run("ann", "SELECT pay + ask('how many?') FROM emp").text()
+    assert "function ask is not allowed for this role" in text
+    assert "HINT:  a question stands in FROM: SELECT * FROM ask('...')" in text
+    assert "functions.trust" not in text
 
 
 def test_unchanged(run: Run) -> None:

@@ -155,8 +155,6 @@ def test_types_that_are(type_name: str) -> None:
         ("first_name", "PERSON", True),
         ("lastname", "PERSON", True),
         ("account_owner", "PERSON", True),
-        ("lastname", "PERSON", True),
-        ("account_owner", "PERSON", True),
         ("occupied", "VALUE", False),
         ("occupied_beds", "VALUE", False),
         ("discarded", "VALUE", False),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import AuthorizationError, ProtocolError, UpstreamError
+from proxy.errors import AuthorizationError, ProtocolError
 from proxy.wire.messages import NegotiateProtocolVersion
 from proxy.wire.startup import (
     MAX_STARTUP_PACKET,
@@ -19,7 +19,6 @@ from proxy.wire.startup import (
     StartupMessage,
     StartupPacket,
     decode_startup,
-    encryption_answer,
     negotiate,
 )
 
@@ -234,17 +233,6 @@ def test_versions_are_negotiated(minor: int, options: list[str], expected: Negot
 def test_long_cancel_keys_are_for_who_speaks_3_2(minor: int, spoken: int, long_keys: bool) -> None:
     startup = StartupMessage(3, minor, {"user": "u"})
     assert (startup.spoken_minor, startup.long_cancel_keys) == (spoken, long_keys)
-
-
-@pytest.mark.parametrize(("data", "accepted"), [(b"S", True), (b"N", False)])
-def test_a_server_answers_the_request_for_tls_with_one_byte(data: bytes, accepted: bool) -> None:
-    assert encryption_answer(data) is accepted
-
-
-@pytest.mark.parametrize("data", [b"", b"E", b"SR", b"NE", b"E\0\0\0\x04", b"G"])
-def test_any_other_answer_to_the_request_for_tls_is_refused(data: bytes) -> None:
-    with pytest.raises(UpstreamError):
-        encryption_answer(data)
 
 
 def test_no_repr_shows_a_value() -> None:

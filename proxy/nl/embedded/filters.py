@@ -46,8 +46,8 @@ from proxy.nl.embedded.syntax import (
     Totals,
     Value,
 )
-from proxy.nl.embedded.values import ColumnKey
 from proxy.nl.embedded.words import NEUTRAL_VERBS
+from proxy.nl.ports import ColumnKey
 from proxy.nl.schema import ColumnView, Family
 
 Fits = Callable[[ColumnView], bool]
@@ -165,7 +165,7 @@ class Filters:
             return (Literal(value.text, number=True),)
         key: ColumnKey = (*col.table, col.column)
         if key in value.hits:
-            return tuple(Literal(v) for v in value.hits[key])
+            return tuple(Literal(v, parts=value.parts, folded=key in value.folded) for v in value.hits[key])
         labels = self.linker.column_view(col).labels
         if labels and not value.placeholder:
             raise NoFitError(
@@ -174,7 +174,7 @@ class Filters:
                 hint=f"Its values: {', '.join(labels[:12])}.",
             )
         if value.quoted or value.number:
-            return (Literal(value.text),)
+            return (Literal(value.text, parts=value.parts),)
         raise NoFitError(
             NOT_UNDERSTOOD,
             detail=f'"{value.text}" is no value of {col.table[1]}.{col.column}.',

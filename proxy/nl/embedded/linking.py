@@ -111,6 +111,8 @@ class Linker(Rows):
         own = [t for t, _ in found if t.table == scope.table]
         if own:
             best = self._best(own)
+            if best[0].rank == PART and _is_name(field):
+                best += self._other_names(scope.table, best)
             closer = [t for t, _ in found if t.rank < best[0].rank] if best[0].rank == PART else []
             if len(best) > 1 or closer:
                 raise ambiguous(field.text, [f"{t.table[1]}.{t.column}" for t in (*best, *closer)])
@@ -168,6 +170,11 @@ class Linker(Rows):
         if len(best) > 1:
             raise ambiguous(field.text, [f"{t.table[1]}.{t.column}" for t in best])
         return self.col(scope, reached.path, reached.table, best[0].column)
+
+    def _other_names(self, table: Name, found: list[ColumnTarget]) -> list[ColumnTarget]:
+        """The title, where `name` is only a part of other columns' names: books have a publisher_name."""
+        shown = [c for c in self.display(table) if c not in self.view(table).primary_key]
+        return [ColumnTarget(table, c, PART) for c in shown if all(c != t.column for t in found)]
 
     @staticmethod
     def _best(targets: list[ColumnTarget]) -> list[ColumnTarget]:

@@ -46,10 +46,16 @@ Expr = Union[Col, Trunc, Agg]  # noqa: UP007
 
 @dataclass(frozen=True)
 class Literal:
-    """A value of the question. Kinds: text, number."""
+    """A value of the question. Kinds: text, number.
+
+    `parts`: what the text is put together from, so that a placeholder is a constant of its own. `folded`: to be
+    compared without regard to case.
+    """
 
     text: str = field(repr=False)
     number: bool = False
+    parts: tuple[str, ...] = field(default=(), repr=False)
+    folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,8 @@ def ambiguous(text: str, choices: Sequence[str], hint: str | None = None) -> Amb
 
 def not_held(value: Value, table: str, hint: str) -> NoFitError:
     """A value that no column in reach holds."""
-    what = "The placeholder" if value.placeholder else "The value"
     return NoFitError(
         NOT_UNDERSTOOD,
-        detail=f'{what} "{value.text}" is in no column that could be meant of {table}.',
+        detail=f'The value "{value.text}" is in no column that could be meant of {table}.',
         hint=f"Name its column, as in: where COLUMN is '...'. {hint}",
     )

@@ -6,6 +6,7 @@ Results are kept per rule and place, so trying readings stays cheap; a budget of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from functools import wraps
@@ -16,9 +17,10 @@ from proxy.nl.embedded.dates import DateReader, Found
 from proxy.nl.embedded.names import MAX_NAME_WORDS, Lexicon
 from proxy.nl.embedded.phrases import DETERMINERS, LIST_JOINS, NAME_TAILS, NAME_WORDS, POSSESSIVES
 from proxy.nl.embedded.syntax import Entity, Field, Value
-from proxy.nl.embedded.tokens import Kind, Token, is_function_word
-from proxy.nl.embedded.values import MAX_WORDS, ColumnKey, Values
+from proxy.nl.embedded.tokens import Kind, Token
+from proxy.nl.embedded.values import MARKS, MAX_TOKENS, Values, may_be_value
 from proxy.nl.embedded.words import IRREGULAR_PARTICIPLES, NEUTRAL_VERBS, singulars
+from proxy.nl.ports import ColumnKey
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -131,9 +133,13 @@ class Reader:
         return at + 1 if self.word(at) in words else at
 
     def determiner(self, at: int) -> int:
-        while self.word(at) in DETERMINERS:
+        while self.word(at) in DETERMINERS and not self._is_grade(at):
             at += 1
         return at
+
+    def _is_grade(self, at: int) -> bool:
+        """The letter of `A+`."""
+        return self.word(at + 1) in MARKS and self.tokens[at + 1].start == self.tokens[at].end
 
     # Names
 
@@ -247,24 +253,40 @@ class Reader:
             return
         token = self.tokens[at]
         if token.kind is Kind.STRING:
-            yield Value(token.text, self.values.of(token.text), quoted=True), at + 1
-        elif token.kind is Kind.PLACEHOLDER:
-            hint = self.hints.get(token.text)
-            hits = {hint: (token.text,)} if hint else {}
-            yield Value(token.text, hits, quoted=True, placeholder=True), at + 1
-        else:
-            yield from self._held(at)
-            if token.kind is Kind.NUMBER:
-                yield Value(token.text, number=True), at + 1
+            yield self._marked(token.text), at + 1
+            return
+        yield from self._held(at)
+        if token.kind is Kind.PLACEHOLDER:
+            yield self._marked(token.text, quoted=token.text not in self.values.said), at + 1
+        elif token.kind is Kind.NUMBER:
+            yield Value(token.text, number=True), at + 1
 
     def _held(self, at: int) -> Iterator[Reading[Value]]:
-        for end in range(min(at + MAX_WORDS, len(self.tokens)), at, -1):
+        for end in range(min(at + MAX_TOKENS, len(self.tokens)), at, -1):
             span = self.tokens[at:end]
-            if any(t.kind not in {Kind.WORD, Kind.NUMBER} for t in span):
+            if not may_be_value(span):
+                continue
+            if any(t.kind is Kind.PLACEHOLDER for t in span):
+                found = self._marked(self.text(at, end), quoted=False)
+                if found.hits and len(span) > 1:
+                    yield found, end
                 continue
             hits = self.values.of(self.text(at, end))
-            if hits and not is_function_word(span[0]) and not is_function_word(span[-1]):
+            if hits:
                 yield Value(self.text(at, end), hits), end
+
+    def _marked(self, text: str, *, quoted: bool = True) -> Value:
+        """A value in quotes or with placeholders in it, which are parts of their own."""
+        tokens = sorted((t for t in self.hints if t in text), key=text.index)
+        if not tokens:
+            return Value(text, self.values.of(text), quoted=quoted)
+        hits = dict(self.values.of_masked(text))
+        hint = self.hints.get(text)
+        if hint is not None:
+            hits[hint] = (text,)
+        parts = tuple(p for p in re.split("(" + "|".join(map(re.escape, tokens)) + ")", text) if p)
+        folded = self.values.folded(text) - {hint}
+        return Value(text, hits, quoted=quoted, placeholder=True, parts=parts, folded=folded)
 
     def value_list(self, at: int, *joins: str) -> Iterator[Reading[tuple[Value, ...]]]:
         """One or more values: a; a or b; a, b or c."""

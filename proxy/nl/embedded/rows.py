@@ -19,6 +19,9 @@ from proxy.nl.schema import ColumnView, Family, SchemaView, TableView
 from proxy.policy.catalog import Name
 
 DATES = frozenset({Family.DATE, Family.TIMESTAMP})
+_PERSONAL = frozenset({("surname",), ("firstname",), ("lastname",)}) | {
+    (part, "name") for part in ("first", "last", "middle", "given", "family", "nick")
+}
 _NEVER_OF_ROWS = frozenset({"birth", "birthday", "birthdate", "born", "dob", "death", "died", "due", "deadline"}) | {
     "expiry", "expires", "expire", "expiration",
 }  # fmt: skip
@@ -118,7 +121,7 @@ class Rows:
         if ("first", "name") in by_words and ("last", "name") in by_words:
             return by_words["first", "name"], by_words["last", "name"]
         # A person's title is not a name: where a part of a name stands beside it, it does not count.
-        named = any(words[-1] in {"name", "surname", "firstname", "lastname"} for words in by_words)
+        named = any(words in _PERSONAL for words in by_words)
         for words in () if named else (("title",), ("label",), ("caption",), ("heading",), ("symbol",)):
             if words in by_words:
                 return (by_words[words],)

@@ -190,8 +190,18 @@ def _sort(sort: Sort, tables: _From) -> exp.Ordered:
     return exp.Ordered(this=_expr(sort.expr, tables), desc=sort.descending, nulls_first=False)
 
 
-def _literal(value: Literal) -> exp.Literal:
+def _literal(value: Literal) -> exp.Expr:
+    if len(value.parts) > 1:
+        first, *rest = (exp.Literal.string(part) for part in value.parts)
+        joined: exp.Expr = first
+        for part in rest:
+            joined = exp.DPipe(this=joined, expression=part)
+        return exp.paren(joined)
     return exp.Literal(this=value.text, is_string=not value.number)
+
+
+def _folded(text: exp.Expr, *, wanted: bool) -> exp.Expr:
+    return exp.Lower(this=text) if wanted else text
 
 
 def _compare(left: exp.Expr, op: str, right: exp.Expr) -> exp.Expr:
@@ -201,9 +211,13 @@ def _compare(left: exp.Expr, op: str, right: exp.Expr) -> exp.Expr:
 def _test(test: Test, tables: _From) -> exp.Expr:  # noqa: PLR0911
     match test:
         case Cmp():
-            return _compare(_expr(test.expr, tables), test.op, _literal(test.value))
+            fold = test.value.folded
+            left, right = _expr(test.expr, tables), _literal(test.value)
+            return _compare(_folded(left, wanted=fold), test.op, _folded(right, wanted=fold))
         case OneOf():
-            found: exp.Expr = exp.In(this=_column(test.col, tables), expressions=[_literal(v) for v in test.values])
+            fold = any(v.folded for v in test.values)
+            values = [_folded(_literal(v), wanted=fold) for v in test.values]
+            found: exp.Expr = exp.In(this=_folded(_column(test.col, tables), wanted=fold), expressions=values)
             return exp.Not(this=found) if test.negated else found
         case Within():
             return _within(test, tables)

@@ -12,7 +12,7 @@ from typing import Union
 
 from proxy.nl.embedded.dates import Period
 from proxy.nl.embedded.names import ColumnTarget, TableTarget
-from proxy.nl.embedded.values import ColumnKey
+from proxy.nl.ports import ColumnKey
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Value:
-    """A value in the question. `hits`: the columns that hold it, with their spellings. `quoted`: marked as a value."""
+    """A value in the question. `hits`: the columns that hold it, with their spellings. `quoted`: marked as a value.
+
+    `parts` are a text's placeholders and what stands between them; `folded`, the columns that spell it in another case.
+    """
 
     text: str = field(repr=False)
     hits: Mapping[ColumnKey, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     quoted: bool = False
     number: bool = False
     placeholder: bool = False
+    parts: tuple[str, ...] = field(default=(), repr=False)
+    folded: frozenset[ColumnKey] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Set
 from datetime import date
 
-from proxy.errors import NotUnderstoodError
+from proxy.errors import NotUnderstoodError, PgveilError, UnanswerableError
 from proxy.nl.embedded.grammar import Grammar
 from proxy.nl.embedded.joins import Graph
 from proxy.nl.embedded.linking import Linker
@@ -22,8 +22,9 @@ from proxy.nl.embedded.problems import NoFitError
 from proxy.nl.embedded.resolve import Resolver
 from proxy.nl.embedded.sql import render
 from proxy.nl.embedded.tokens import Kind, Token, tokenize
-from proxy.nl.embedded.values import ColumnKey, ValueHit, ValueLookup, Values, candidates
+from proxy.nl.embedded.values import ValueHit, ValueLookup, Values, candidates
 from proxy.nl.embedded.words import singulars
+from proxy.nl.ports import ColumnKey, Said
 from proxy.nl.schema import SchemaView
 
 MAX_QUESTION = 1000
@@ -40,17 +41,21 @@ async def translate(
     today: date,
     lookup: ValueLookup,
     placeholders: Mapping[str, ColumnKey | None] | None = None,
+    said: Mapping[str, Said] | None = None,
 ) -> str:
     """The SQL for a masked question. `placeholders`: each one in it, with its column where that is known.
+
+    `said` is what they stand for, where the look-up may know it. Then a placeholder is a value like any other: looked
+    up, and refused where no column holds it, in the user's own words. The SQL has the placeholder all the same.
 
     Raises NotUnderstoodError (VA001) with what it did not understand, UnanswerableError (VA002) where the role's
     masks stand in the way. The work between the look-ups runs in a thread: it is CPU-bound, some milliseconds.
     """
     hints = dict(placeholders or {})
     tokens = tokenize(_checked(question), hints.keys())
-    wanted = candidates(question, tokens)
+    wanted = candidates(question, tokens, said)
     hits = await lookup.find(wanted) if wanted else []
-    return await asyncio.to_thread(to_sql, question, schema, today, hits, hints)
+    return await asyncio.to_thread(to_sql, question, schema, today, hits, hints, said)
 
 
 def to_sql(
@@ -59,15 +64,37 @@ def to_sql(
     today: date,
     hits: Iterable[ValueHit] = (),
     placeholders: Mapping[str, ColumnKey | None] | None = None,
+    said: Mapping[str, Said] | None = None,
 ) -> str:
     """The pure part of `translate`: everything after the look-up."""
-    hints = dict(placeholders or {})
+    try:
+        return _to_sql(question, schema, today, Values(schema, hits, said), dict(placeholders or {}))
+    except (NotUnderstoodError, UnanswerableError) as error:
+        if said:
+            raise _in_own_words(error, said) from None
+        raise
+
+
+def _in_own_words(error: NotUnderstoodError | UnanswerableError, said: Mapping[str, Said]) -> PgveilError:
+    """The error with the words that the user typed where it quotes a placeholder."""
+
+    def own(text: str | None) -> str | None:
+        for token, known in said.items():
+            text = text and text.replace(token, known.words)
+        return text
+
+    message = own(error.message) or error.message
+    kind = UnanswerableError if isinstance(error, UnanswerableError) else NotUnderstoodError
+    return kind(message, detail=own(error.detail), hint=own(error.hint))
+
+
+def _to_sql(question: str, schema: SchemaView, today: date, values: Values, hints: dict[str, ColumnKey | None]) -> str:
     tokens = tokenize(_checked(question), hints.keys())
     if not schema.tables:
         raise NotUnderstoodError("the question is not understood", detail="This role may read no table.")
     lexicon = Lexicon(schema)
     graph = Graph(schema, lexicon)
-    grammar = Grammar(question, tokens, lexicon, Values(schema, hits), hints, today)
+    grammar = Grammar(question, tokens, lexicon, values, hints, today)
     resolver = Resolver(Linker(schema, lexicon, graph))
     first: NoFitError | None = None
     for count, ask in enumerate(grammar.readings()):

@@ -2,22 +2,26 @@
 
 The look-up itself is the caller's: it runs between two pure stages. A phrase counts as a value only where a column
 holds it exactly, or exactly but for case. Private columns are never looked up; their values come as placeholders.
+A placeholder that stands for a public value (`Said`) is looked up by that value, and stays in the SQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.nl.embedded.tokens import Kind, Token, is_function_word
+from proxy.nl.ports import ColumnKey, Said
 from proxy.nl.schema import SchemaView
 
 MAX_WORDS = 5
+MAX_TOKENS = MAX_WORDS + 3
+"""The words with the signs between and behind them: `Dr. A. B. Rao`."""
 MAX_CANDIDATES = 250
-
-ColumnKey = tuple[str, str, str]
-"""(schema, table, column)."""
+MARKS = frozenset({"+", "-"})
+SIGNS = MARKS | {".", "&", "/", "#", "'s"}
+"""What may stand inside a value without quotes, or right behind it: `A+`, `Dr. Rao`, `AT&T`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +40,56 @@ class ValueLookup(Protocol):
     async def find(self, values: list[str]) -> list[ValueHit]: ...
 
 
-def candidates(question: str, tokens: tuple[Token, ...]) -> list[str]:
-    """Phrases of the question that could be values, longest first, each once, at most MAX_CANDIDATES."""
-    found = {t.text: None for t in tokens if t.kind is Kind.STRING}
-    for length in range(MAX_WORDS, 0, -1):
+def candidates(question: str, tokens: tuple[Token, ...], said: Mapping[str, Said] | None = None) -> list[str]:
+    """Phrases of the question that could be values, longest first, each once, at most MAX_CANDIDATES.
+
+    A placeholder is looked for by its value where `said` has it, and not at all otherwise.
+    """
+    known = said or {}
+    found = {restored(t.text, known): None for t in tokens if t.kind is Kind.STRING}
+    for length in range(MAX_TOKENS, 0, -1):
         for start in range(len(tokens) - length + 1):
             span = tokens[start : start + length]
-            if _may_be_value(question, span):
-                found[question[span[0].start : span[-1].end]] = None
+            if may_be_value(span) and all(t.kind is not Kind.PLACEHOLDER or t.text in known for t in span):
+                text = restored(question[span[0].start : span[-1].end], known)
+                if len(text) > 1:
+                    found[text] = None
     return list(found)[:MAX_CANDIDATES]
 
 
-def _may_be_value(question: str, span: tuple[Token, ...]) -> bool:
-    if any(t.kind not in {Kind.WORD, Kind.NUMBER} for t in span) or all(t.kind is Kind.NUMBER for t in span):
+def may_be_value(span: Sequence[Token]) -> bool:
+    """Whether the tokens can be a value together: words, numbers, placeholders, and signs written right behind them."""
+    if any(t.kind not in {Kind.WORD, Kind.NUMBER, Kind.PLACEHOLDER} for t in span if not _is_inner(t)):
         return False
-    if is_function_word(span[0]) or is_function_word(span[-1]):
+    if (
+        sum(not _is_inner(t) for t in span) > MAX_WORDS
+        or all(t.kind is Kind.NUMBER for t in span)
+        or _is_inner(span[0])
+    ):
         return False
-    return len(question[span[0].start : span[-1].end]) > 1
+    signs = zip(span, span[1:], strict=False)
+    if any(_is_inner(after) and after.start != before.end for before, after in signs):
+        return False
+    marked = len(span) > 1 and span[1].text in MARKS
+    return (marked or not is_function_word(span[0])) and (_is_inner(span[-1]) or not is_function_word(span[-1]))
+
+
+def _is_inner(token: Token) -> bool:
+    return token.kind is Kind.SIGN and token.text in SIGNS
+
+
+def restored(text: str, said: Mapping[str, Said]) -> str:
+    """The text with the values of its placeholders."""
+    for token, known in said.items():
+        text = text.replace(token, known.value)
+    return text
 
 
 class Values:
     """The look-up's hits and the schema's enum labels, by their text without case."""
 
-    def __init__(self, schema: SchemaView, hits: Iterable[ValueHit]) -> None:
+    def __init__(self, schema: SchemaView, hits: Iterable[ValueHit], said: Mapping[str, Said] | None = None) -> None:
+        self.said = said or {}
         found: dict[str, dict[ColumnKey, set[str]]] = {}
         for table in schema.tables:
             for column in table.columns:
@@ -73,6 +104,16 @@ class Values:
     def of(self, text: str) -> Mapping[ColumnKey, tuple[str, ...]]:
         """Each column that holds the text, with every spelling that it has there."""
         return {key: tuple(sorted(v)) for key, v in self._found.get(text.casefold(), {}).items()}
+
+    def of_masked(self, text: str) -> Mapping[ColumnKey, tuple[str, ...]]:
+        """As `of`, for a text with placeholders in it: the spelling is the text itself, whatever the column's."""
+        value = restored(text, self.said)
+        return dict.fromkeys(self.of(value), (text,))
+
+    def folded(self, text: str) -> frozenset[ColumnKey]:
+        """The columns that spell a text with placeholders in another case than it will have."""
+        value = restored(text, self.said)
+        return frozenset(key for key, spellings in self.of(value).items() if spellings != (value,))
 
 
 def _add(found: dict[str, dict[ColumnKey, set[str]]], key: ColumnKey, value: str) -> None:

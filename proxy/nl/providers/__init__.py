@@ -1,4 +1,8 @@
-"""Who writes the SQL for a masked question: one module per provider, chosen by the settings."""
+"""Who writes the SQL for a masked question: one module per provider, chosen by the settings.
+
+A provider is imported when it is chosen, so that nobody waits for one that is not used. It does not know the values
+behind placeholders, nor what becomes of the SQL that it writes.
+"""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class EmbeddedProvider:
         lookup = DatabaseLookup(self.fetch, tuple(sorted(request.open_columns)))
         # A column that holds a longer value than the question's would never equal it.
         placeholders = {hint.token: hint.column if hint.whole else None for hint in request.hints}
-        return await translate(request.question, request.schema, request.today, lookup, placeholders)
+        return await translate(request.question, request.schema, request.today, lookup, placeholders, request.said)
 
 
 @dataclass(frozen=True)
