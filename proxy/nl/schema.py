@@ -19,6 +19,8 @@ from proxy.policy.model import Identity
 READABLE_KINDS = frozenset("rpvmf")
 """pg_class.relkind of what a SELECT may name: table, partitioned table, view, materialised view, foreign table."""
 
+VIEW_KINDS = frozenset("vm")
+
 
 class Family(StrEnum):
     """What can be done with a column's values."""
@@ -65,13 +67,14 @@ class ColumnView:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table or view. `primary_key` is empty where there is none."""
+    """A table or view. `primary_key` is empty where there is none. `is_view`: its rows are those of other tables."""
 
     schema: str
     name: str
     columns: tuple[ColumnView, ...]
     comment: str | None = None
     primary_key: tuple[str, ...] = ()
+    is_view: bool = False
 
     @property
     def key(self) -> Name:
@@ -131,4 +134,5 @@ def _table(relation: Relation, masked: Mapping[str, str], catalog: Catalog) -> T
         ColumnView(c.name, c.type_name, c.comment, c.name in masked, catalog.enum_labels.get(c.type_name, ()))
         for c in relation.columns
     )
-    return TableView(relation.schema, relation.name, columns, relation.comment, relation.primary_key)
+    view = relation.kind in VIEW_KINDS
+    return TableView(relation.schema, relation.name, columns, relation.comment, relation.primary_key, view)

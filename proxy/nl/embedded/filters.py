@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.nl.embedded.joins import Path, is_forward
+from proxy.nl.embedded.joins import Path, distance, is_forward, spell
 from proxy.nl.embedded.linking import DATES, Linker, Reached, Scope
 from proxy.nl.embedded.logical import (
     Agg,
@@ -245,10 +245,14 @@ class Filters:
         ]
         if not found:
             raise not_held(value, scope.table[1], self.linker.columns_hint(scope.table))
-        nearest = min(len(path) for _, path in found)
-        best = [(key, path) for key, path in found if len(path) == nearest]
+        found = self.linker.tables_first(found, lambda pair: pair[0][:2], scope)
+        nearest = min(distance(path) for _, path in found)
+        best = [(key, path) for key, path in found if distance(path) == nearest]
         if len(best) > 1:
-            raise ambiguous(value.text, sorted({f"{k[1]}.{k[2]}" for k, _ in best}))
+            columns = {f"{k[1]}.{k[2]}" for k, _ in best}
+            raise ambiguous(
+                value.text, columns if len(columns) > 1 else [f"{k[1]}.{k[2]} through {spell(p)}" for k, p in best]
+            )
         (schema, table, column), path = best[0]
         return self.linker.col(scope, path, (schema, table), column)
 

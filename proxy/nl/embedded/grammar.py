@@ -248,11 +248,19 @@ class Grammar(Nouns):
             yield from self._more_items(fields, end)
         for measure, end in self.measure(at):
             yield from self._more_items((measure,), end)
+        for measures, end in self._shared_field(at):
+            if len(measures) > 1:
+                yield from self._more_items(measures, end)
+
+    def _shared_field(self, at: int) -> Iterator[Reading[tuple[Measure, ...]]]:
+        """minimum, maximum and average price: several aggregates of one column."""
         for func, end in self.phrase(self.determiner(at), AGGREGATES):
-            if self.is_word(end, "and"):
-                for measure, after in self.measure(end + 1):
-                    if measure.field is not None:
-                        yield from self._more_items((replace(measure, func=func), measure), after)
+            joined = self.past(end, ", and", ",", "and")
+            for rest, after in self._shared_field(joined) if joined is not None else ():
+                yield (replace(rest[-1], func=func), *rest), after
+        for measure, end in self.measure(at):
+            if measure.field is not None:
+                yield (measure,), end
 
     def _more_items(self, found: tuple[Item, ...], end: int) -> Iterator[Reading[tuple[Item, ...]]]:
         joined = self.joined(end)

@@ -2,9 +2,9 @@
 
 Links are the declared foreign keys. Where a column is under none, a link is implied only by a name that leaves no
 choice: `user_id` beside exactly one table of users with a one-column primary key of the same type family.
-A way that follows keys forward (many rows to one) is preferred: it multiplies no rows. Other ways go backward first
-and forward then (customers to orders to products); two tables that only point to the same third one are not linked.
-Two shortest ways are an ambiguity, and the caller names them.
+A way that follows keys forward (many rows to one) is preferred: it multiplies no rows. Other ways go backward, or
+backward first and forward then (customers to orders to products); two tables that only point to the same third one are
+not linked. Two shortest ways, or two that turn, are an ambiguity, and the caller names them.
 """
 
 from __future__ import annotations
@@ -49,6 +49,20 @@ def is_forward(path: Path) -> bool:
     return all(step.forward for step in path)
 
 
+def turns(path: Path) -> bool:
+    """Whether the way leads through a table whose rows belong to both ends."""
+    return bool(path) and not path[0].forward and path[-1].forward
+
+
+def distance(path: Path) -> int:
+    """How far the end is. Ways that turn are all equally far: only the nearest of the others is what is meant."""
+    return MAX_STEPS + 1 if turns(path) else len(path)
+
+
+def _reversed(path: Path) -> Path:
+    return tuple(Step(s.key, not s.forward) for s in reversed(path))
+
+
 def is_implied(key: ForeignKey) -> bool:
     """Whether only names say so: the database does not check it."""
     return key.name.startswith(IMPLIED)
@@ -65,6 +79,7 @@ class Graph:
     def __init__(self, schema: SchemaView, lexicon: Lexicon) -> None:
         declared = (k for k in schema.foreign_keys if schema.table(k.table) and schema.table(k.ref_table))
         self.keys = (*declared, *_implied_keys(schema, lexicon))
+        self._views = {table.key for table in schema.tables if table.is_view}
         for key in self.keys:
             lexicon.add_role(key)
         self._steps: dict[Name, list[Step]] = {table.key: [] for table in schema.tables}
@@ -74,13 +89,42 @@ class Graph:
         self._memo: dict[tuple[Name, Name], list[Path]] = {}
 
     def paths(self, start: Name, end: Name) -> list[Path]:
-        """Every shortest way; forward ones only, where there is one. From a table to itself: the empty way."""
+        """The shortest ways that follow keys forward; else backward; else all that turn round at a table between.
+
+        From a table to itself: the empty way. A view is no place to pass through: it repeats what its tables hold.
+        """
         if (start, end) not in self._memo:
-            found = self._shortest(start, end, forward_only=True) or self._shortest(start, end, forward_only=False)
-            self._memo[start, end] = found
+            found = self._shortest(start, end, forward=True)
+            found = found or [_reversed(path) for path in self._shortest(end, start, forward=True)]
+            self._memo[start, end] = found or self._turning(start, end)
         return self._memo[start, end]
 
-    def _shortest(self, start: Name, end: Name, *, forward_only: bool) -> list[Path]:
+    def _turning(self, start: Name, end: Name) -> list[Path]:
+        """Ways through a table whose rows belong to both, such as the items of orders for products and customers.
+
+        How short such a way is says nothing of its meaning, so all of them count: customers bought products, and
+        reviewed them. A table below another one that will do adds nothing.
+        """
+        pivots = {t for t in self._below(start) & self._below(end) if t not in self._views}
+        found: list[Path] = []
+        for pivot in sorted(pivots):
+            for back in self._shortest(pivot, start, forward=True):
+                for on in self._shortest(pivot, end, forward=True):
+                    passed = {s.target for s in (*back, *on)}
+                    if len(back) + len(on) <= MAX_STEPS and not passed & pivots:
+                        found.append((*_reversed(back), *on))
+        return found
+
+    def _below(self, table: Name) -> set[Name]:
+        """The tables from which keys lead to this one."""
+        found: set[Name] = set()
+        fresh = {table}
+        for _ in range(MAX_STEPS):
+            fresh = {s.target for t in fresh for s in self._steps[t] if not s.forward} - found - {table}
+            found |= fresh
+        return found
+
+    def _shortest(self, start: Name, end: Name, *, forward: bool) -> list[Path]:
         paths: list[Path] = [()]
         if start == end:
             return paths
@@ -90,13 +134,13 @@ class Graph:
                 (*path, step)
                 for path in paths
                 for step in self._steps[path[-1].target if path else start]
-                if step.target not in seen and (step.forward or (not forward_only and all(not s.forward for s in path)))
+                if step.forward is forward and step.target not in seen
             ]
             found = [path for path in longer if path[-1].target == end]
             if found or not longer:
                 return found
             seen |= {path[-1].target for path in longer}
-            paths = longer
+            paths = [path for path in longer if path[-1].target not in self._views]
         return []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from proxy.nl.embedded.joins import Path, Step, is_implied, spell
+from proxy.nl.embedded.joins import Path, Step, distance, is_implied, spell
 from proxy.nl.embedded.logical import Col
 from proxy.nl.embedded.names import PART, ColumnTarget
 from proxy.nl.embedded.phrases import DETERMINERS, NAME_WORDS, POSSESSIVES
@@ -58,8 +58,9 @@ class Linker(Rows):
                 detail=f'Nothing links {scope.table[1]} to "{entity.text}".',
                 hint="Tables are linked by foreign keys, or by a column named after the other table.",
             )
-        nearest = min(len(r.path) for r in found)
-        best = list(dict.fromkeys(r for r in found if len(r.path) == nearest))
+        found = self.tables_first(found, lambda r: r.table, scope)
+        nearest = min(distance(r.path) for r in found)
+        best = list(dict.fromkeys(r for r in found if distance(r.path) == nearest))
         if len(best) > 1 and verb is not None:
             best = [r for r in best if self._verb_fits_role(r.path, verb)] or best
         if len(best) > 1:
@@ -89,7 +90,10 @@ class Linker(Rows):
         )
 
     def _verb_fits_role(self, path: Path, verb: str) -> bool:
-        return any(stem(verb) == stem(w) for s in path for w in self.lexicon.role_words(s.key))
+        """`sent` is through sender_id, `reviewed` through reviews."""
+        words = [w for s in path for w in self.lexicon.role_words(s.key)]
+        words += [w for s in path[:-1] for w in self.lexicon.names[s.target].words]
+        return any(stem(verb) == stem(w) for w in words)
 
     def _is_special(self, key: ForeignKey, role: tuple[str, ...]) -> bool:
         """sender_id says more than that it points to users."""
@@ -117,8 +121,8 @@ class Linker(Rows):
             if len(best) > 1 or closer:
                 raise ambiguous(field.text, [f"{t.table[1]}.{t.column}" for t in (*best, *closer)])
             return self.col(scope, (), scope.table, best[0].column)
-        nearest = min(len(path) for _, path in found)
-        near = [(t, path) for t, path in found if len(path) == nearest]
+        nearest = min(distance(path) for _, path in found)
+        near = [(t, path) for t, path in found if distance(path) == nearest]
         rank = min(t.rank for t, _ in near)
         best_near = [(t, path) for t, path in near if t.rank == rank]
         if len(best_near) > 1:
@@ -144,7 +148,7 @@ class Linker(Rows):
                 detail=f'{scope.table[1]} has no column "{field.text}" that fits here, nor has a table linked to it.',
                 hint=self.columns_hint(scope.table),
             )
-        return found
+        return self.tables_first(found, lambda pair: pair[0].table, scope)
 
     def _fits(self, target: ColumnTarget, fits: Callable[[ColumnView], bool]) -> bool:
         view = self.view(target.table).column(target.column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from proxy.errors import NotUnderstoodError
 from proxy.nl.embedded.syntax import Value
@@ -19,7 +19,7 @@ class AmbiguousError(NotUnderstoodError):
     """Two meanings, equally good: no further reading is tried."""
 
 
-def ambiguous(text: str, choices: Sequence[str], hint: str | None = None) -> AmbiguousError:
+def ambiguous(text: str, choices: Iterable[str], hint: str | None = None) -> AmbiguousError:
     ordered = sorted(set(choices))
     shown = " or ".join(ordered[:MAX_CHOICES]) + (" or others" if len(ordered) > MAX_CHOICES else "")
     return AmbiguousError(

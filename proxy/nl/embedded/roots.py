@@ -67,6 +67,8 @@ class Roots:
                 detail=f'No column "{field.text}" fits what else is named.',
                 hint="Say whose it is, as in: total amount of payments.",
             )
+        tables_only = [(d, t) for d, t in reachable if not self.linker.view(t.table).is_view]
+        reachable = tables_only or reachable
         nearest = min(d for d, _ in reachable)
         close = [t for d, t in reachable if d == nearest]
         rank = min(t.rank for t in close)

@@ -6,7 +6,9 @@ table's own columns; where a rule leaves two columns, the error names them. It d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from proxy.errors import UnanswerableError
 from proxy.nl.embedded.joins import Graph, Path, is_forward, spell
@@ -17,6 +19,8 @@ from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError, ambiguous
 from proxy.nl.embedded.words import stem
 from proxy.nl.schema import ColumnView, Family, SchemaView, TableView
 from proxy.policy.catalog import Name
+
+T = TypeVar("T")
 
 DATES = frozenset({Family.DATE, Family.TIMESTAMP})
 _PERSONAL = frozenset({("surname",), ("firstname",), ("lastname",)}) | {
@@ -244,6 +248,11 @@ class Rows:
             detail=f"{scope.table[1]} has no date column that its rows are of.",
             hint=self.columns_hint(scope.table),
         )
+
+    def tables_first(self, found: list[T], table_of: Callable[[T], Name], scope: Scope) -> list[T]:
+        """Without what only repeats a table's rows: views, where a table or the scope's own rows will do."""
+        kept = [f for f in found if table_of(f) == scope.table or not self.view(table_of(f)).is_view]
+        return kept or found
 
     def columns_hint(self, table: Name) -> str:
         names = [c.name for c in self.view(table).columns]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from proxy.nl.embedded.tokens import Kind, Token, is_function_word
@@ -61,14 +62,9 @@ def may_be_value(span: Sequence[Token]) -> bool:
     """Whether the tokens can be a value together: words, numbers, placeholders, and signs written right behind them."""
     if any(t.kind not in {Kind.WORD, Kind.NUMBER, Kind.PLACEHOLDER} for t in span if not _is_inner(t)):
         return False
-    if (
-        sum(not _is_inner(t) for t in span) > MAX_WORDS
-        or all(t.kind is Kind.NUMBER for t in span)
-        or _is_inner(span[0])
-    ):
+    if sum(not _is_inner(t) for t in span) > MAX_WORDS or all(t.kind is Kind.NUMBER for t in span):
         return False
-    signs = zip(span, span[1:], strict=False)
-    if any(_is_inner(after) and after.start != before.end for before, after in signs):
+    if _is_inner(span[0]) or any(_is_inner(t) and t.start != before.end for before, t in pairwise(span)):
         return False
     marked = len(span) > 1 and span[1].text in MARKS
     return (marked or not is_function_word(span[0])) and (_is_inner(span[-1]) or not is_function_word(span[-1]))
