@@ -10,10 +10,10 @@ It does not know what is refused, or why.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.policy.model import Refusal
-from proxy.scrub import Position
 from proxy.wire.messages import ErrorResponse, Parse, Query
 
 POISON = b"SELECT pg_catalog.pgveil_refused()"
@@ -78,7 +78,7 @@ PATH_AND_MORE = Refusal(
 )
 
 
-def placed_response(refusal: Refusal, position: Position) -> ErrorResponse:
+def placed_response(refusal: Refusal, position: Callable[[int], int | None]) -> ErrorResponse:
     """The same with the refusal's position moved to the client's own text."""
     where = None if refusal.position is None else position(refusal.position)
     return refusal_response(replace(refusal, position=where))

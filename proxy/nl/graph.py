@@ -234,6 +234,7 @@ class _Nodes:
             today=context.today,
             search_path=context.search_path,
             open_columns=known.open_columns,
+            own_columns=known.own_columns if self._services.provider.local else frozenset(),
             said=spoken(masked) if self._services.provider.local else {},
         )
         return {"request": request, "first": request}

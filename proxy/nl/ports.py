@@ -147,7 +147,8 @@ class GenerateRequest:
 
     `open_columns` are the text columns of `schema` that are private for nobody: a provider that runs on this machine
     may look values up in them. `said` has the question's placeholders for such a provider, and is empty for any other:
-    to look them up, and to name them in an error; its SQL has the placeholders.
+    to look them up, in the open columns and in `own_columns` (private, and seen unmasked by this role), and to name
+    them in an error; its SQL has the placeholders.
     """
 
     question: str = field(repr=False)
@@ -158,6 +159,7 @@ class GenerateRequest:
     error: str | None = None
     previous_sql: str | None = field(default=None, repr=False)
     open_columns: frozenset[ColumnKey] = frozenset()
+    own_columns: frozenset[ColumnKey] = frozenset()
     said: Mapping[str, Said] = field(default_factory=dict, repr=False)
 
 

@@ -47,6 +47,8 @@ class Known:
     private: tuple[PrivateColumn, ...]
     open_columns: frozenset[ColumnKey]
     """Text columns of the view that are private for nobody and that the identity sees unmasked."""
+    own_columns: frozenset[ColumnKey] = frozenset()
+    """Those that are private, and that the identity sees unmasked."""
 
     @property
     def columns(self) -> int:
@@ -68,7 +70,13 @@ class Library:
         found = self._known.get(key)
         if found is None:
             view = await self._scrubbed(build_schema_view(context.veil, catalog, identity))
-            found = Known(view, schema_names(view), private_columns(policy, catalog, view), open_columns(policy, view))
+            found = Known(
+                view,
+                schema_names(view),
+                private_columns(policy, catalog, view),
+                open_columns(policy, view),
+                own_columns(policy, view),
+            )
             self._known[key] = found
             if len(self._known) > _CACHE_SIZE:
                 self._known.popitem(last=False)
@@ -129,6 +137,16 @@ def open_columns(policy: Policy, view: SchemaView) -> frozenset[ColumnKey]:
         for table in view.tables
         for column in table.columns
         if _may_be_searched(column) and not policy.is_private(table.key, column.name)
+    )
+
+
+def own_columns(policy: Policy, view: SchemaView) -> frozenset[ColumnKey]:
+    """Private text columns that the identity may read as they are: its own placeholders may be looked up there."""
+    return frozenset(
+        (*table.key, column.name)
+        for table in view.tables
+        for column in table.columns
+        if _may_be_searched(column) and policy.is_private(table.key, column.name)
     )
 
 

@@ -13,12 +13,16 @@ from typing import Any
 import psycopg
 from client_kinds import Place
 from conftest import Configuration, Pgveil, Serve
-from office_world import make_office, write_policy
+from office_world import SECRET, make_office, write_policy
 from scripted_model import Reply, ScriptedModel
 
 from proxy import localpg
 
 DATABASE = "office_ask"
+ROLES = ("dba", "analyst")
+WRITTEN = "SELECT id, name, ssn FROM hr.emp WHERE id <= 3 ORDER BY id"
+NAMES = ["person 1", "person 2", "person 3"]
+SSNS = {"dba": [f"{SECRET}-000{i}" for i in (1, 2, 3)], "analyst": ["****-**01", "****-**02", "****-**03"]}
 MODEL_SECONDS = 4
 """How long the proxy waits for its model."""
 RUN_SECONDS = 3

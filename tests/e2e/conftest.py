@@ -193,6 +193,16 @@ def plain(plain_dsn: str, serve: Serve, tmp_path_factory: pytest.TempPathFactory
     return serve(Configuration(upstream=plain_dsn, policies=policies))
 
 
+@pytest.fixture
+def still_serves(plain: Pgveil) -> Iterator[None]:
+    """After the test normal clients get their answers from that proxy, and nothing is left of the others."""
+    from probes import assert_no_session_is_left, assert_serves
+
+    yield
+    assert_serves(plain)
+    assert_no_session_is_left(plain)
+
+
 def create_database(postgres: localpg.LocalPostgres, name: str, *scripts: str, template: str = "template1") -> str:
     """A database made from scripts; its DSN. A leftover of that name is dropped."""
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:

@@ -135,3 +135,12 @@ class Speaker(RawClient):
 
     def next(self) -> tuple[bytes, bytes]:
         return next(self.messages())
+
+
+def refusal(proxy: Pgveil, packet: bytes) -> dict[str, str]:
+    """The error that ends a login."""
+    with Speaker(proxy, packet) as client:
+        found = client.greet()
+        assert not any(tag == b"Z" for tag, _ in found.messages)
+        assert found.error["S"] == "FATAL"
+        return found.error

@@ -1,4 +1,4 @@
-"""Who gets in: passwords of clients, the proxy's own account, what a startup packet may ask for, protocol versions."""
+"""Who gets in: passwords of clients, and what a startup packet may ask for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import asyncpg
 import pg8000.native  # type: ignore[import-untyped]
@@ -17,12 +15,21 @@ import psycopg
 import psycopg2
 import pytest
 from client_kinds import Place, Psql
-from conftest import Configuration, Pgveil, Serve, create_database, serving
+from conftest import Configuration, Pgveil, Serve
 from office_world import write_policy
-from probes import CLEAR, DATABASE, PATIENCE, POLICY, TABLES, VEILED, Speaker, codes_of, eventually, metric, startup
+from probes import (
+    CLEAR,
+    DATABASE,
+    PATIENCE,
+    POLICY,
+    VEILED,
+    Speaker,
+    eventually,
+    metric,
+    refusal,
+    startup,
+)
 from raw_client import RawClient, fields
-
-from proxy import localpg
 
 PASSWORDS = {"analyst": 'an, alyst\'s "pass" wörd', "dba": "dba-pass", "stranger": "of-no-role"}
 
@@ -65,15 +72,6 @@ def user_line(name: str, password: str) -> str:
 
 def connect(proxy: Pgveil, user: str, password: str | None) -> psycopg.Connection[Any]:
     return psycopg.connect(proxy.dsn(user, DATABASE), password=password or "", autocommit=True)
-
-
-def refusal(proxy: Pgveil, packet: bytes) -> dict[str, str]:
-    """The error that ends a login."""
-    with Speaker(proxy, packet) as client:
-        found = client.greet()
-        assert not any(tag == b"Z" for tag, _ in found.messages)
-        assert found.error["S"] == "FATAL"
-        return found.error
 
 
 # Passwords of clients.
@@ -307,160 +305,6 @@ def test_other_databases(trusting: Pgveil) -> None:
     with RawClient(trusting.host, trusting.port, "dba", "postgres") as client:
         assert client.simple("SELECT current_database()").data[0].endswith(b"postgres")
     assert refusal(trusting, startup("dba", "no_such_database"))["C"] == "3D000"
-
-
-# Protocol versions.
-
-
-def negotiated(messages: list[tuple[bytes, bytes]]) -> tuple[int, list[bytes]] | None:
-    """Version and refused options of NegotiateProtocolVersion, or None where there was none."""
-    found = [body for tag, body in messages if tag == b"v"]
-    if not found:
-        return None
-    version, count = struct.unpack_from("!ii", found[0])
-    names = found[0][8:].split(b"\0")[:-1]
-    assert len(names) == count
-    return version, names
-
-
-def key_of(messages: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
-    body = next(body for tag, body in messages if tag == b"K")
-    return struct.unpack_from("!i", body)[0], body[4:]
-
-
-@pytest.mark.parametrize(
-    ("minor", "parameters", "answer", "key_size"),
-    [
-        (0, {}, None, 4),
-        (1, {}, None, 4),
-        (2, {}, None, 32),
-        (3, {}, (3 << 16 | 2, []), 32),
-        (9999, {}, (3 << 16 | 2, []), 32),
-        (0, {"_pq_.nothing": "1"}, (3 << 16, [b"_pq_.nothing"]), 4),
-        (9999, {"_pq_.a": "1", "_pq_.b": "2"}, (3 << 16 | 2, [b"_pq_.a", b"_pq_.b"]), 32),
-    ],
-)
-@pytest.mark.parametrize("role", ["dba", "analyst"])
-def test_versions_are_negotiated(
-    role: str,
-    minor: int,
-    parameters: dict[str, str],
-    answer: tuple[int, list[bytes]] | None,
-    key_size: int,
-    trusting: Pgveil,
-) -> None:
-    with Speaker(trusting, startup(role, DATABASE, 3 << 16 | minor, **parameters)) as client:
-        messages = client.greet().messages
-        assert negotiated(messages) == answer
-        # Before anything else, so that the client knows what the rest means.
-        assert answer is None or messages[0][0] == b"v"
-        assert len(key_of(messages)[1]) == key_size
-        assert client.simple("SELECT code FROM people WHERE id = 1").error == {}
-
-
-@pytest.mark.parametrize("minor", [0, 2])
-def test_a_cancel_key_of_each_length_cancels(minor: int, trusting: Pgveil) -> None:
-    with Speaker(trusting, startup("dba", DATABASE, 3 << 16 | minor)) as client:
-        number, secret = key_of(client.greet().messages)
-        client.send(b"Q", b"SELECT pg_sleep(3600)\0")
-        for wrong in (secret[:-1] + bytes([secret[-1] ^ 1]), secret + b"x", b"\0" * len(secret)):
-            cancel(trusting, number, wrong)
-        cancel(trusting, number + 1, secret)
-        # Nothing has come of those: the statement still runs, and the right key ends it.
-        cancel(trusting, number, secret)
-        eventually(lambda: again(trusting, number, secret, client), "the statement is cancelled")
-        assert client.reply().error["C"] == "57014"
-        assert client.simple("SELECT 1").error == {}
-
-
-def again(proxy: Pgveil, number: int, secret: bytes, client: Speaker) -> bool:
-    """A cancel request may come before the statement does; whether the answer is there."""
-    client.socket.settimeout(0.2)
-    try:
-        client.socket.recv(1, 2)  # MSG_PEEK
-    except TimeoutError:
-        cancel(proxy, number, secret)
-        return False
-    finally:
-        client.socket.settimeout(PATIENCE)
-    return True
-
-
-def cancel(proxy: Pgveil, number: int, secret: bytes) -> None:
-    packet = struct.pack("!iii", 12 + len(secret), 80877102, number) + secret
-    with Speaker(proxy, packet) as client:
-        assert client.socket.recv(1) == b""
-
-
-def test_psql_of_this_version_speaks_3_2(trusting: Pgveil) -> None:
-    place = Place(
-        trusting.host, trusting.port, "analyst", f"{DATABASE} min_protocol_version=3.2 max_protocol_version=3.2"
-    )
-    done = Psql(place).command("SELECT code FROM people WHERE id = 1")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "hidden" in done.stdout
-
-
-# The proxy's own account.
-
-ACCOUNTS = {"by_scram": "scram-sha-256", "by_md5": "md5", "by_password": "password"}
-OWN_PASSWORD = "pa ss/wörd@:?#%&+"
-
-
-@pytest.fixture(scope="module")
-def picky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[localpg.LocalPostgres]:
-    """A PostgreSQL that asks its clients for passwords, each account in its own way."""
-    server = localpg.start(tmp_path_factory.mktemp("picky") / "pg", durable=False)
-    try:
-        create_database(server, DATABASE, TABLES)
-        lines = ["local all postgres trust\n"]
-        with psycopg.connect(server.dsn, autocommit=True) as admin:
-            for account, method in ACCOUNTS.items():
-                stored = "md5" if method == "md5" else "scram-sha-256"
-                admin.execute(f"SET password_encryption = '{stored}'".encode())
-                password = psycopg.sql.Literal(OWN_PASSWORD).as_string(admin)
-                admin.execute(f"CREATE ROLE {account} LOGIN PASSWORD {password}".encode())
-                admin.execute(f"GRANT pg_read_all_data TO {account}".encode())
-                lines.append(f"local all {account} {method}\n")
-            hba = admin.execute("SHOW hba_file").fetchone()
-            assert hba is not None
-            Path(hba[0]).write_text("".join(lines))
-            admin.execute("SELECT pg_reload_conf()")
-        yield server
-    finally:
-        server.stop()
-
-
-def own_dsn(server: localpg.LocalPostgres, account: str, password: str | None) -> str:
-    secret = "" if password is None else f":{quote(password, safe='')}"
-    return server.dsn_for(DATABASE, account).replace(f"{account}@", f"{account}{secret}@")
-
-
-@pytest.mark.parametrize("account", ACCOUNTS)
-def test_the_proxy_logs_in_as_the_server_asks(account: str, picky: localpg.LocalPostgres, tmp_path: Path) -> None:
-    with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(own_dsn(picky, account, "wrong"))
-    policies = write_policy(tmp_path, POLICY)
-    configuration = Configuration(upstream=own_dsn(picky, account, OWN_PASSWORD), policies=policies)
-    with serving(configuration, tmp_path) as proxy:
-        assert codes_of(proxy, "analyst") == VEILED
-        assert codes_of(proxy, "dba") == CLEAR
-        with RawClient(proxy.host, proxy.port, "dba", DATABASE) as client:
-            assert client.simple("SELECT current_user").data[0].endswith(account.encode())
-        assert "wörd" not in proxy.output()
-
-
-@pytest.mark.parametrize("password", ["wrong", None], ids=["wrong", "none"])
-def test_an_account_that_the_server_refuses(password: str | None, picky: localpg.LocalPostgres, tmp_path: Path) -> None:
-    policies = write_policy(tmp_path, POLICY)
-    with serving(Configuration(upstream=own_dsn(picky, "by_scram", password), policies=policies), tmp_path) as proxy:
-        for role in ("dba", "analyst"):
-            error = refusal(proxy, startup(role, DATABASE))
-            assert error["C"] in {"08001", "08006"}
-            assert error["H"]
-            assert "by_scram" not in str(error)
-        assert proxy.process.poll() is None
-        assert metric(proxy, "pgveil_crashes_total") == 0
 
 
 async def test_many_logins_at_once(guarded: Pgveil) -> None:

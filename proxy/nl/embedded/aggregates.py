@@ -12,6 +12,8 @@ from proxy.nl.embedded.filters import Filters
 from proxy.nl.embedded.joins import is_forward
 from proxy.nl.embedded.linking import DATES, Linker, Scope, root_scope
 from proxy.nl.embedded.logical import Agg, Cmp, Col, Exists, Expr, Grouped, Literal, Query, Sort, Test, Trunc
+from proxy.nl.embedded.phrases import HAVING
+from proxy.nl.embedded.pieces import check_pieces
 from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError
 from proxy.nl.embedded.roots import AGGREGABLE, Roots
 from proxy.nl.embedded.syntax import (
@@ -60,6 +62,7 @@ class Aggregates:
         keys = [self._group_key(g, scope) for g in groups]
         spread = any(not is_forward(c.path) for k in keys for e in k.keys for c in _columns(e))
         tests, having = self._aggregate_tests(ask, measures, keys, scope)
+        self._check_pieces(measures, keys, scope)
         aggs = {m: self._aggregate(m, scope, spread=spread) for m in measures}
         outputs = self._aggregate_outputs(ask, keys, aggs, scope)
         group_by = tuple(dict.fromkeys(e for k in keys for e in k.keys))
@@ -89,6 +92,20 @@ class Aggregates:
             return ask.groups
         heads: tuple[Group, ...] = (subject.head,) if isinstance(subject.head, Entity) else subject.head
         return (*heads, *ask.groups)
+
+    def _check_pieces(self, measures: list[Measure], keys: list[GroupKey], scope: Scope) -> None:
+        """Things counted in groups that they belong to through their link, or under conditions on it."""
+        for measure in measures:
+            of = measure.of
+            if measure.distinct or of is None or not isinstance(of.head, Entity):
+                continue
+            paths = {c.path for k in keys for e in k.keys for c in _columns(e)}
+            for condition in of.conditions:
+                owned = isinstance(condition, Related) and not condition.parent and condition.verb in {None, *HAVING}
+                found = () if owned else self.filters.tests((condition,), self._measure_scope(measure, scope))
+                paths |= {t.path for t in found if isinstance(t, Exists) and not t.negated}
+            for path in paths:
+                check_pieces(self.linker, path, of.head.text)
 
     def _aggregate_tests(
         self, ask: Ask, measures: list[Measure], keys: list[GroupKey], scope: Scope

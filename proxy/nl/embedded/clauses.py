@@ -118,7 +118,7 @@ class Clauses(ColumnClauses):
         yield from self.said(here)
         for op, count, start in self._counted(here):
             for of, end in self.linked(start):
-                yield (Related(of, op=op, count=count),), end
+                yield (Related(of, op=op, count=count, distinct=self._said_different(start)),), end
         for op, end in self.phrase(here, COMPARISONS):
             for number, after in self.number(end):
                 for found, last in self.field(after):
@@ -134,7 +134,10 @@ class Clauses(ColumnClauses):
                 count = int(self.tokens[here].text)
                 if here == at:
                     yield from ((post, count, end) for post, end in self.phrase(here + 1, POSTFIXES))
-                yield op, count, self.skip(here + 1, "total", "different", "distinct", "separate")
+                yield op, count, self.skip(here + 1, "total", "different", "distinct", "separate", "unique")
+
+    def _said_different(self, at: int) -> bool:
+        return self.is_word(at - 1, "different", "distinct", "separate", "unique")
 
     @rule
     def predicate(self, at: int) -> Iterator[Reading[tuple[Condition, ...]]]:
@@ -218,7 +221,7 @@ class Clauses(ColumnClauses):
             return
         for op, count, start in self._counted(here):
             for of, end in self.linked(start):
-                yield Related(of, verb, op=op, count=count), end
+                yield Related(of, verb, op=op, count=count, distinct=self._said_different(start)), end
         for of, end in self.linked(self.skip(here, "any", "some")):
             yield Related(of, verb), end
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.nl.embedded.joins import Path, distance, is_forward, spell
+from proxy.nl.embedded.joins import Path, distance, is_forward, is_implied, reversed_path, spell
 from proxy.nl.embedded.linking import DATES, Linker, Reached, Scope
 from proxy.nl.embedded.logical import (
     Agg,
@@ -26,6 +26,7 @@ from proxy.nl.embedded.logical import (
     Within,
 )
 from proxy.nl.embedded.periods import Periods
+from proxy.nl.embedded.pieces import check_pieces
 from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError, ambiguous, not_held
 from proxy.nl.embedded.syntax import (
     AnyOf,
@@ -235,9 +236,14 @@ class Filters:
                 raise ambiguous(first.text, [f"{k[1]}.{k[2]}" for k in own])
             if own:
                 return self.linker.col(scope, reached.path, reached.table, own[0][2])
-            if first.quoted and not (first.placeholder and first.hits):
+            if (first.quoted and not (first.placeholder and first.hits)) or self._names_masked(first, reached):
                 return self.linker.naming_column(scope, reached, condition.owner.text)
         return self._nearest_holder(first, shared, scope)
+
+    def _names_masked(self, value: Value, reached: Reached) -> bool:
+        """Whether what names the owner's rows is masked: then that is the answer, whatever it holds."""
+        names = [self.linker.view(reached.table).column(c) for c in self.linker.display(reached.table)]
+        return value.placeholder and not value.hits and any(c is not None and c.masked for c in names)
 
     def _nearest_holder(self, value: Value, keys: set[ColumnKey], scope: Scope) -> Col:
         found: list[tuple[ColumnKey, Path]] = [
@@ -251,10 +257,18 @@ class Filters:
         if len(best) > 1:
             columns = {f"{k[1]}.{k[2]}" for k, _ in best}
             raise ambiguous(
-                value.text, columns if len(columns) > 1 else [f"{k[1]}.{k[2]} through {spell(p)}" for k, p in best]
+                value.text,
+                columns if len(columns) > 1 else [f"{k[1]}.{k[2]} through {spell(p)}" for k, p in best],
+                self._owner_hint(value, [k for k, _ in best]),
             )
         (schema, table, column), path = best[0]
         return self.linker.col(scope, path, (schema, table), column)
+
+    def _owner_hint(self, value: Value, keys: list[ColumnKey]) -> str | None:
+        owners = sorted({" ".join(self.linker.lexicon.names[k[:2]].words) for k in keys})
+        if len(owners) < len(keys):
+            return None
+        return "Say which one, as in: " + " or ".join(f"{owner} '{value.text}'" for owner in owners) + "."
 
     # Dates
 
@@ -283,6 +297,10 @@ class Filters:
             if condition.parent:
                 self._check_own(condition.of.conditions, there)
             return self.tests(condition.of.conditions, there)
+        if is_forward(reached.path) and not condition.negated and condition.parent and len(reached.path) == 1:
+            key = reached.path[0].key
+            if len(key.columns) == 1 and not is_implied(key):
+                return (IsNull(self.linker.col(scope, (), scope.table, key.columns[0]), negated=True),)
         there = Scope(reached.table, reached.table)
         if condition.parent:
             self._check_own(condition.of.conditions, there)
@@ -303,7 +321,17 @@ class Filters:
 
     def _counted(self, condition: Related, scope: Scope, reached: Reached) -> Test:
         """`with more than 5 orders`."""
+        if is_forward(reached.path):
+            raise NoFitError(
+                NOT_UNDERSTOOD,
+                detail=f"One row of {scope.table[1]} has at most one of {reached.table[1]}, through"
+                f" {spell(reached.path)}: there is nothing to count.",
+                hint="Ask about the table that links them, or name the link.",
+            )
         inner = self.tests(condition.of.conditions, Scope(reached.table, reached.table))
+        if not condition.distinct:
+            there = reversed_path(reached.path)
+            check_pieces(self.linker, there, str(getattr(condition.of.head, "text", "")))
         agg = self._row_count(reached)
         op = condition.op or "="
         return Grouped(scope.base, reached.path, inner, agg, op, Literal(str(condition.count), number=True))

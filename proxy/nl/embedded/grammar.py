@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from proxy.nl.embedded.nouns import Nouns
 from proxy.nl.embedded.phrases import (
@@ -45,22 +45,12 @@ from proxy.nl.embedded.syntax import (
     Order,
     Rank,
     Related,
+    Tail,
 )
 from proxy.nl.embedded.tokens import Kind
 from proxy.nl.embedded.words import FUNCTION_WORDS, HAPPENED, NEUTRAL_VERBS
 
 AUXILIARIES = frozenset({"do", "does", "did", "has", "have", "had"})
-
-
-@dataclass(frozen=True)
-class Tail:
-    """What follows the subject, gathered."""
-
-    groups: tuple[Group, ...] = ()
-    conditions: tuple[Condition, ...] = ()
-    order: tuple[Order, ...] = ()
-    items: tuple[Item, ...] = ()
-    distinct: bool = False
 
 
 class Grammar(Nouns):

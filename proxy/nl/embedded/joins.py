@@ -59,7 +59,8 @@ def distance(path: Path) -> int:
     return MAX_STEPS + 1 if turns(path) else len(path)
 
 
-def _reversed(path: Path) -> Path:
+def reversed_path(path: Path) -> Path:
+    """The same way from its end."""
     return tuple(Step(s.key, not s.forward) for s in reversed(path))
 
 
@@ -79,6 +80,7 @@ class Graph:
     def __init__(self, schema: SchemaView, lexicon: Lexicon) -> None:
         declared = (k for k in schema.foreign_keys if schema.table(k.table) and schema.table(k.ref_table))
         self.keys = (*declared, *_implied_keys(schema, lexicon))
+        self._primary = {table.key: table.primary_key for table in schema.tables}
         self._views = {table.key for table in schema.tables if table.is_view}
         for key in self.keys:
             lexicon.add_role(key)
@@ -95,7 +97,7 @@ class Graph:
         """
         if (start, end) not in self._memo:
             found = self._shortest(start, end, forward=True)
-            found = found or [_reversed(path) for path in self._shortest(end, start, forward=True)]
+            found = found or [reversed_path(path) for path in self._shortest(end, start, forward=True)]
             self._memo[start, end] = found or self._turning(start, end)
         return self._memo[start, end]
 
@@ -112,7 +114,17 @@ class Graph:
                 for on in self._shortest(pivot, end, forward=True):
                     passed = {s.target for s in (*back, *on)}
                     if len(back) + len(on) <= MAX_STEPS and not passed & pivots:
-                        found.append((*_reversed(back), *on))
+                        found.append((*reversed_path(back), *on))
+        return found
+
+    def junctions(self, start: Name, end: Name) -> list[Path]:
+        """Ways through a table that does nothing but link the two: its primary key is its keys to both."""
+        found: list[Path] = []
+        for back in self._steps[start]:
+            for on in () if back.forward else self._steps[back.target]:
+                columns = {*back.key.columns, *on.key.columns}
+                if on.forward and on.target == end and columns == set(self._primary[back.target]):
+                    found.append((back, on))
         return found
 
     def _below(self, table: Name) -> set[Name]:

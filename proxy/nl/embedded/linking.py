@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from proxy.nl.embedded.joins import Path, Step, distance, is_implied, spell
+from proxy.nl.embedded.joins import Path, Step, distance, is_implied, spell, turns
 from proxy.nl.embedded.logical import Col
 from proxy.nl.embedded.names import PART, ColumnTarget
 from proxy.nl.embedded.phrases import DETERMINERS, NAME_WORDS, POSSESSIVES
@@ -61,13 +61,26 @@ class Linker(Rows):
         found = self.tables_first(found, lambda r: r.table, scope)
         nearest = min(distance(r.path) for r in found)
         best = list(dict.fromkeys(r for r in found if distance(r.path) == nearest))
+        best += self._other_ways(best, scope)
         if len(best) > 1 and verb is not None:
             best = [r for r in best if self._verb_fits_role(r.path, verb)] or best
         if len(best) > 1:
             ways = [f"{r.table[1]} through {spell(r.path)}" for r in best]
-            raise ambiguous(entity.text, ways, "Name the link, as in the key column's name.")
+            between = sorted({s.target[1] for r in best for s in r.path[:-1] if turns(r.path) and not s.forward})
+            hint = f"Ask about what links them: {', '.join(between)}." if between else None
+            raise ambiguous(entity.text, ways, hint or "Name the link, as in the key column's name.")
         self.check_verb(best[0], scope.table, verb)
         return best[0]
+
+    def _other_ways(self, best: list[Reached], scope: Scope) -> list[Reached]:
+        """What only links two tables is as good a way as a key with a role: people own projects, and are assigned."""
+        if len(best) != 1 or len(best[0].path) != 1:
+            return []
+        key = best[0].path[0].key
+        role = self.lexicon.role_words(key)
+        if not role or not self._is_special(key, role) or scope.table == best[0].table:
+            return []
+        return [Reached(best[0].table, path) for path in self.graph.junctions(scope.table, best[0].table)]
 
     def check_verb(self, reached: Reached, start: Name, verb: str | None, more: frozenset[str] = frozenset()) -> None:
         """A verb must be one that only says `linked`, or share its stem with a table or key on the way, or with `more`.

@@ -216,8 +216,9 @@ class Nouns(Clauses):
         """the most orders, the highest balance, the lowest average price: (what, descending, index after)."""
         for meaning, here in self.phrase(at, HIGHEST):
             if meaning in {"most", "fewest"}:
-                for of, end in self.linked(here):
-                    yield (Measure("count", of=of),), meaning == "most", end
+                distinct = self.is_word(here, *DISTINCT)
+                for of, end in self.linked(here + distinct):
+                    yield (Measure("count", of=of, distinct=distinct),), meaning == "most", end
             else:
                 for by, end in self._ranking_items(here):
                     yield by, meaning == "highest", end

@@ -280,13 +280,13 @@ class Reader:
         tokens = sorted((t for t in self.hints if t in text), key=text.index)
         if not tokens:
             return Value(text, self.values.of(text), quoted=quoted)
-        hits = dict(self.values.of_masked(text))
+        found, folded = self.values.of_masked(text)
+        hits = dict(found)
         hint = self.hints.get(text)
         if hint is not None:
             hits[hint] = (text,)
         parts = tuple(p for p in re.split("(" + "|".join(map(re.escape, tokens)) + ")", text) if p)
-        folded = self.values.folded(text) - {hint}
-        return Value(text, hits, quoted=quoted, placeholder=True, parts=parts, folded=folded)
+        return Value(text, hits, quoted=quoted, placeholder=True, parts=parts, folded=folded - {hint})
 
     def value_list(self, at: int, *joins: str) -> Iterator[Reading[tuple[Value, ...]]]:
         """One or more values: a; a or b; a, b or c."""

@@ -6,6 +6,7 @@ table's own columns; where a rule leaves two columns, the error names them. It d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,12 +17,17 @@ from proxy.nl.embedded.logical import Col
 from proxy.nl.embedded.names import Lexicon
 from proxy.nl.embedded.phrases import AGE_ORDER, DATE_ORDER
 from proxy.nl.embedded.problems import NOT_UNDERSTOOD, NoFitError, ambiguous
-from proxy.nl.embedded.words import stem
+from proxy.nl.embedded.words import singulars, stem
 from proxy.nl.schema import ColumnView, Family, SchemaView, TableView
 from proxy.policy.catalog import Name
 
 T = TypeVar("T")
 
+_WHEN = re.compile(
+    r"(?:when|(?:date|day|time) (?:when|on which)) (?:the |a |an |this )?(?P<subject>\w+(?: \w+)??)"
+    r" (?:(?:was|were|is|has been|had been) )?(?P<verb>\w+?)(?: (?:up|in|off|out))?\.?",
+    re.IGNORECASE,
+)
 DATES = frozenset({Family.DATE, Family.TIMESTAMP})
 _PERSONAL = frozenset({("surname",), ("firstname",), ("lastname",)}) | {
     (part, "name") for part in ("first", "last", "middle", "given", "family", "nick")
@@ -191,9 +197,21 @@ class Rows:
         found = [
             c for c in self._date_columns(scope.table) if wanted in {stem(w) for w in self._expanded(names.columns[c])}
         ]
+        found = found or self._dates_of_comment(scope.table, verb)
         if len(found) > 1:
             raise ambiguous(verb, [f"{scope.table[1]}.{c}" for c in found])
         return self.col(scope, (), scope.table, found[0]) if found else None
+
+    def _dates_of_comment(self, table: Name, verb: str) -> list[str]:
+        """Date columns whose comment says that it is when the row did just that: `When the customer signed up`."""
+        names = self.lexicon.names[table]
+        found = []
+        for column in names.table.columns:
+            said = _WHEN.fullmatch(column.comment or "") if column.family in DATES else None
+            subject = {s for w in said["subject"].lower().split() for s in singulars(w)} if said else set()
+            if said and said["verb"].lower() == verb and subject <= {*names.words, "it", "they"}:
+                found.append(column.name)
+        return found
 
     def rank_column(self, scope: Scope, words: tuple[str, ...], *, descending: bool) -> tuple[Col, bool]:
         """The column that an adjective ranks by, and whether from the highest."""

@@ -146,7 +146,10 @@ class During:
 
 @dataclass(frozen=True)
 class Related:
-    """Rows linked to `of`. With `op` and `count`: as many of them. `parent`: introduced by of, by, for, from."""
+    """Rows linked to `of`. With `op` and `count`: as many of them, of `distinct` ones where it is said.
+
+    `parent`: introduced by of, by, for, from.
+    """
 
     of: NounPhrase
     verb: str | None = None
@@ -154,6 +157,7 @@ class Related:
     op: str | None = None
     count: int = 0
     parent: bool = False
+    distinct: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,4 +245,15 @@ class Ask:
     which: bool = False
     returned: bool = False
     basis: tuple[Item, ...] = ()
+    distinct: bool = False
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What follows the subject, gathered."""
+
+    groups: tuple[Group, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    order: tuple[Order, ...] = ()
+    items: tuple[Item, ...] = ()
     distinct: bool = False

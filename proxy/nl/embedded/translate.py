@@ -22,7 +22,7 @@ from proxy.nl.embedded.problems import NoFitError
 from proxy.nl.embedded.resolve import Resolver
 from proxy.nl.embedded.sql import render
 from proxy.nl.embedded.tokens import Kind, Token, tokenize
-from proxy.nl.embedded.values import ValueHit, ValueLookup, Values, candidates
+from proxy.nl.embedded.values import Local, ValueHit, ValueLookup, Values, candidates
 from proxy.nl.embedded.words import singulars
 from proxy.nl.ports import ColumnKey, Said
 from proxy.nl.schema import SchemaView
@@ -41,11 +41,11 @@ async def translate(
     today: date,
     lookup: ValueLookup,
     placeholders: Mapping[str, ColumnKey | None] | None = None,
-    said: Mapping[str, Said] | None = None,
+    local: Local | None = None,
 ) -> str:
     """The SQL for a masked question. `placeholders`: each one in it, with its column where that is known.
 
-    `said` is what they stand for, where the look-up may know it. Then a placeholder is a value like any other: looked
+    `local` is what they stand for, where that may be known here. Then a placeholder is a value like any other: looked
     up, and refused where no column holds it, in the user's own words. The SQL has the placeholder all the same.
 
     Raises NotUnderstoodError (VA001) with what it did not understand, UnanswerableError (VA002) where the role's
@@ -53,8 +53,10 @@ async def translate(
     """
     hints = dict(placeholders or {})
     tokens = tokenize(_checked(question), hints.keys())
-    wanted = candidates(question, tokens, said)
-    hits = await lookup.find(wanted) if wanted else []
+    local = local or Local()
+    wanted = candidates(question, tokens, local.said)
+    hits = [*(await lookup.find(wanted) if wanted else []), *await local.find(question, tokens)]
+    said = local.said
     return await asyncio.to_thread(to_sql, question, schema, today, hits, hints, said)
 
 

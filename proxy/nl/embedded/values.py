@@ -8,7 +8,7 @@ A placeholder that stands for a public value (`Said`) is looked up by that value
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -27,18 +27,40 @@ SIGNS = MARKS | {".", "&", "/", "#", "'s"}
 
 @dataclass(frozen=True, slots=True)
 class ValueHit:
-    """`value`, spelled as the database spells it, stands in this column."""
+    """`value`, spelled as the database spells it, stands in this column.
+
+    `own`: a private column, searched for placeholders only.
+    """
 
     schema: str
     table: str
     column: str
     value: str = field(repr=False)
+    own: bool = False
 
 
 class ValueLookup(Protocol):
     """Finds values without regard to case in the text columns that are private for nobody."""
 
     async def find(self, values: list[str]) -> list[ValueHit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What a translator on this machine may know of the question's placeholders: what they stand for, and a look-up in
+    the private columns that the asking role sees as they are."""
+
+    said: Mapping[str, Said] = field(default_factory=dict, repr=False)
+    own: ValueLookup | None = field(default=None, repr=False)
+
+    async def find(self, question: str, tokens: tuple[Token, ...]) -> list[ValueHit]:
+        """Where the role's private columns hold a placeholder's value, or one with words around it."""
+        spans = [t for t in tokens if t.kind is Kind.PLACEHOLDER or any(p in t.text for p in self.said)]
+        if self.own is None or not spans:
+            return []
+        plain = set(candidates(question, tokens))
+        wanted = [v for v in candidates(question, tokens, self.said) if v not in plain]
+        return [replace(hit, own=True) for hit in await self.own.find(wanted)]
 
 
 def candidates(question: str, tokens: tuple[Token, ...], said: Mapping[str, Said] | None = None) -> list[str]:
@@ -87,6 +109,7 @@ class Values:
     def __init__(self, schema: SchemaView, hits: Iterable[ValueHit], said: Mapping[str, Said] | None = None) -> None:
         self.said = said or {}
         found: dict[str, dict[ColumnKey, set[str]]] = {}
+        own: dict[str, dict[ColumnKey, set[str]]] = {}
         for table in schema.tables:
             for column in table.columns:
                 for label in column.labels:
@@ -94,22 +117,21 @@ class Values:
         for hit in hits:
             table_view = schema.table((hit.schema, hit.table))
             if table_view is not None and table_view.column(hit.column) is not None:
-                _add(found, (hit.schema, hit.table, hit.column), hit.value)
-        self._found = found
+                _add(own if hit.own else found, (hit.schema, hit.table, hit.column), hit.value)
+        self._found = {False: found, True: own}
 
-    def of(self, text: str) -> Mapping[ColumnKey, tuple[str, ...]]:
+    def of(self, text: str, *, own: bool = False) -> Mapping[ColumnKey, tuple[str, ...]]:
         """Each column that holds the text, with every spelling that it has there."""
-        return {key: tuple(sorted(v)) for key, v in self._found.get(text.casefold(), {}).items()}
+        return {key: tuple(sorted(v)) for key, v in self._found[own].get(text.casefold(), {}).items()}
 
-    def of_masked(self, text: str) -> Mapping[ColumnKey, tuple[str, ...]]:
-        """As `of`, for a text with placeholders in it: the spelling is the text itself, whatever the column's."""
-        value = restored(text, self.said)
-        return dict.fromkeys(self.of(value), (text,))
+    def of_masked(self, text: str) -> tuple[Mapping[ColumnKey, tuple[str, ...]], frozenset[ColumnKey]]:
+        """As `of`, for a text with placeholders in it, in private columns too: the spelling is the text itself.
 
-    def folded(self, text: str) -> frozenset[ColumnKey]:
-        """The columns that spell a text with placeholders in another case than it will have."""
+        And the columns that spell it in another case than it will have once it is restored.
+        """
         value = restored(text, self.said)
-        return frozenset(key for key, spellings in self.of(value).items() if spellings != (value,))
+        found = {**self.of(value), **self.of(value, own=True)}
+        return dict.fromkeys(found, (text,)), frozenset(k for k, spelled in found.items() if spelled != (value,))
 
 
 def _add(found: dict[str, dict[ColumnKey, set[str]]], key: ColumnKey, value: str) -> None:

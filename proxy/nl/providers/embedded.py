@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.errors import AskError, PgveilError
-from proxy.nl.embedded import ValueHit, translate
+from proxy.nl.embedded import Local, ValueHit, translate
 from proxy.nl.ports import ColumnKey, Fetch, GenerateRequest
 
 MAX_COLUMNS = 40
@@ -46,10 +46,11 @@ class EmbeddedProvider:
             UnanswerableError: masks stand in the way.
             AskError: the values could not be looked up.
         """
+        local = Local(request.said, DatabaseLookup(self.fetch, tuple(sorted(request.own_columns))))
         lookup = DatabaseLookup(self.fetch, tuple(sorted(request.open_columns)))
         # A column that holds a longer value than the question's would never equal it.
         placeholders = {hint.token: hint.column if hint.whole else None for hint in request.hints}
-        return await translate(request.question, request.schema, request.today, lookup, placeholders, request.said)
+        return await translate(request.question, request.schema, request.today, lookup, placeholders, local)
 
 
 @dataclass(frozen=True)
