@@ -98,3 +98,32 @@ def test_a_provider_that_cannot_be_built_is_a_settings_error() -> None:
         build_provider(AskSettings.model_construct(provider="llama_cpp"), Rows().fetch)
     with pytest.raises(ConfigError, match="model is not set"):
         build_provider(AskSettings.model_construct(provider="openai", openai=OpenAISettings()), Rows().fetch)
+
+
+async def test_a_public_value_that_looks_private_is_looked_up_on_this_machine() -> None:
+    rows = Rows([(0, "Lem")])
+
+    async def cities(sql: str, *args: Any) -> Sequence[Sequence[object]]:
+        found = await rows.fetch(sql, *args)
+        return found if '"city"' in sql else []
+
+    provider = build_provider(AskSettings(), cities)
+    services = AskServices(provider, ListMasker({"lem": "PERSON", "Pat Nobody": "PERSON"}), Planner().cost)
+    both = Asker(services, AskSettings())
+    answer = await both.resolve("how many customers in lem", context())
+    assert "lower('lem')" in answer.sql
+    assert "lem" not in answer.shown_sql.lower()
+    with pytest.raises(NotUnderstoodError) as caught:
+        await both.resolve("how many customers in Pat Nobody", context())
+    assert '"Pat Nobody"' in (caught.value.detail or "")
+    assert "PERSON" not in f"{caught.value.message}{caught.value.detail}{caught.value.hint}"
+
+
+async def test_a_role_that_sees_masks_is_not_told_what_they_hide() -> None:
+    rows = Rows()
+    provider = build_provider(AskSettings(), rows.fetch)
+    private = Asker(AskServices(provider, ListMasker({"a@b.example": "EMAIL"}), Planner().cost), AskSettings())
+    with pytest.raises(AskError):
+        await private.resolve("customers with email a@b.example", context())
+    assert not any('"email"' in sql for sql, _ in rows.asked)
+    assert all("SELECT DISTINCT" in sql for sql, _ in rows.asked)

@@ -40,7 +40,6 @@ from proxy.nl.embedded.syntax import (
     Flag,
     Holds,
     Like,
-    Measure,
     Missing,
     NounPhrase,
     Related,
@@ -238,7 +237,8 @@ class Filters:
                 return self.linker.col(scope, reached.path, reached.table, own[0][2])
             if (first.quoted and not (first.placeholder and first.hits)) or self._names_masked(first, reached):
                 return self.linker.naming_column(scope, reached, condition.owner.text)
-        return self._nearest_holder(first, shared, scope)
+        near = {k for k in shared if any(p and is_forward(p) for p in self.linker.graph.paths(scope.table, k[:2]))}
+        return self._nearest_holder(first, (near or shared) if condition.doer else shared, scope)
 
     def _names_masked(self, value: Value, reached: Reached) -> bool:
         """Whether what names the owner's rows is masked: then that is the answer, whatever it holds."""
@@ -390,11 +390,6 @@ def _rooted(test: Test) -> Test:
             return replace(test, col=replace(test.col, path=()))
         case _:
             return test
-
-
-def measure_is_rows(measure: Measure) -> bool:
-    """Whether a measure counts rows of a table that it names."""
-    return measure.func == "count" and measure.of is not None and isinstance(measure.of.head, Entity)
 
 
 def _pattern(text: str, how: str) -> str:

@@ -140,7 +140,7 @@ class Grammar(Nouns):
         for value, end in self.value(at + 1):
             if not value.number and (self.word(end) in NEUTRAL_VERBS or self.word(end) not in FUNCTION_WORDS):
                 for more, after in self.modifiers(end + 1) if self.kind(end) is Kind.WORD else ():
-                    yield (Holds((value,), verb=self.word(end)), *more), after
+                    yield (Holds((value,), verb=self.word(end), doer=True), *more), after
 
     def _which_rows(self, at: int) -> Iterator[Reading[Ask]]:
         """Which customers have more than 5 orders? Which city has the most customers?"""

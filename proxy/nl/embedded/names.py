@@ -179,7 +179,7 @@ class Lexicon:
             core = _without_tail(words)
             for start in range(len(core)):
                 self._put(self._tables, core[start:], target, PART)
-        for words in _comment_names(table.comment):
+        for words in _comment_names(table.comment, of_table=True):
             self._put(self._tables, words, target, SYNONYM)
 
     def _add_column(self, names: Names, column: ColumnView) -> None:
@@ -279,13 +279,15 @@ def _without_owner(words: Words, owner: Words) -> Words:
     return words[length:]
 
 
-def _comment_names(comment: str | None) -> list[Words]:
+def _comment_names(comment: str | None, *, of_table: bool = False) -> list[Words]:
     """The names that a comment gives: its first phrase where it is short, and what it says the thing is also called."""
     if not comment:
         return []
     found = []
     first = _COMMENT_CUT.split(comment.strip(), maxsplit=1)[0].split()
-    if 0 < len(first) <= _MAX_COMMENT_WORDS:
+    # `Orders of customers` describes a table: in a question the words mean orders, and whose.
+    described = of_table and any(w.lower() in FUNCTION_WORDS for w in first)
+    if 0 < len(first) <= _MAX_COMMENT_WORDS and not described:
         found.append(first)
     for match in _ALSO.finditer(comment):
         found += [phrase.split() for phrase in re.split(r",|\bor\b|\band\b", match.group(1))]

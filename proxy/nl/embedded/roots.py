@@ -6,7 +6,6 @@ twice. Where two tables would do equally well, the question is ambiguous.
 
 from __future__ import annotations
 
-from proxy.nl.embedded.filters import measure_is_rows
 from proxy.nl.embedded.joins import is_forward
 from proxy.nl.embedded.linking import Linker
 from proxy.nl.embedded.names import PART, ColumnTarget
@@ -123,3 +122,8 @@ def measures_of(ask: Ask) -> list[Measure]:
     found += [Measure("count")] if rank and rank.common else []
     found += [o.by for o in ask.order if isinstance(o.by, Measure)]
     return list(dict.fromkeys(found))
+
+
+def measure_is_rows(measure: Measure) -> bool:
+    """Whether a measure counts rows of a table that it names."""
+    return measure.func == "count" and measure.of is not None and isinstance(measure.of.head, Entity)

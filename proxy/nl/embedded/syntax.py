@@ -122,13 +122,14 @@ class Flag:
 class Holds:
     """A value without a column's name: the column is the one that holds it. `owner`: `customer 'X'`.
 
-    `verb`: what leads to it (`paid by 'card'`).
+    `verb`: what leads to it (`paid by 'card'`). `doer`: `did 'X' place`, so the rows belong to it.
     """
 
     values: tuple[Value, ...]
     negated: bool = False
     owner: Entity | None = None
     verb: str | None = None
+    doer: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,3 +35,9 @@ SELECT lbbooklanguage, avg(lblnfee) FROM lbloan JOIN lbbook ON lblnbookid=lbbook
 
 -- Return the member ID and name of members who have not made any loans.
 SELECT lbmemberid, lbmembername FROM lbmember WHERE lbmemberid NOT IN (SELECT lblnmemberid FROM lbloan);
+
+-- names and prices of books
+SELECT lbbooktitle, lbbookprice FROM lbbook;
+
+-- minimum, maximum and average fee of loans
+SELECT min(lblnfee), max(lblnfee), avg(lblnfee) FROM lbloan;

@@ -224,3 +224,57 @@ def test_a_filter_on_what_rows_belong_to_needs_no_look_at_it() -> None:
     sql = to_sql("total quantity of products", SHOP, TODAY, HITS)
     assert "EXISTS" not in sql
     assert '"product_id" IS NULL' in sql
+
+
+def test_a_comment_that_describes_a_table_is_no_name_of_it() -> None:
+    orders = replace(BOOKS.tables[4], comment="Orders of customers")
+    schema = SchemaView((*BOOKS.tables[:4], orders, *BOOKS.tables[5:]), BOOKS.foreign_keys)
+    assert run("orders of customer 'Ann'", schema) == run("orders of customer 'Ann'")
+
+
+PROJECTS = SchemaView(
+    (
+        table("people", "id:i name:t"),
+        table("projects", "id:i title:t owner_id:i"),
+        replace(table("assignments", "person_id:i project_id:i hours:i"), primary_key=("person_id", "project_id")),
+    ),
+    (
+        key("projects", "owner_id", "people"),
+        key("assignments", "person_id", "people"),
+        key("assignments", "project_id", "projects"),
+    ),
+)
+
+
+def test_a_key_with_a_role_does_not_stand_for_every_link() -> None:
+    for question in ("projects with more than 3 people", "people without projects"):
+        detail = refused(question, PROJECTS).detail or ""
+        assert "assignments.person_id" in detail
+        assert "projects.owner_id" in detail
+    assert "p.owner_id = p2.id" in run("projects owned by person 'Ann'", PROJECTS)
+
+
+def test_what_a_row_has_one_of_is_not_counted() -> None:
+    assert "at most one of customers" in (refused("orders with more than 3 customers").detail or "")
+
+
+async def test_a_value_of_two_columns_is_asked_for_by_what_it_is() -> None:
+    payments = table("payments", "id:i order_id:i card_holder:t")
+    schema = SchemaView((*BOOKS.tables, payments), (*BOOKS.foreign_keys, key("payments", "order_id", "orders")))
+    own = Held(customers__name="Priya Sharma", payments__card_holder="Priya Sharma")
+    local = Local({P: Said("Priya Sharma", "Priya Sharma")}, own)
+    with pytest.raises(NotUnderstoodError) as caught:
+        await translate(f"orders of {P}", schema, TODAY, Held(), {P: None}, local)
+    assert caught.value.hint == "Say which one, as in: customer 'Priya Sharma' or payment 'Priya Sharma'."
+    sql = await translate(f"orders of customer {P}", schema, TODAY, Held(), {P: None}, local)
+    assert f'"c"."name" = \'{P}\'' in sql
+
+
+async def test_who_placed_an_order_is_whom_it_belongs_to() -> None:
+    payments = table("payments", "id:i order_id:i card_holder:t")
+    schema = SchemaView((*BOOKS.tables, payments), (*BOOKS.foreign_keys, key("payments", "order_id", "orders")))
+    own = Held(customers__name="Priya Sharma", payments__card_holder="Priya Sharma")
+    local = Local({P: Said("Priya Sharma", "Priya Sharma")}, own)
+    sql = await translate(f"how many orders did {P} place since 2024?", schema, TODAY, Held(), {P: None}, local)
+    assert f'"c"."name" = \'{P}\'' in sql
+    assert "payments" not in sql
