@@ -25,6 +25,8 @@ from proxy.privacy.spans import EXACT, PART, REPEAT, Span, fold, resolve
 from proxy.privacy.values import Fetch, find_values
 from proxy.privacy.words import is_stop, schema_words
 
+_GLUED = regex.compile(r"[_%\d][\w%]*")
+
 MAX_CHARACTERS = 4000
 """Of a question. What is longer is refused, not cut."""
 LOOKUP_SECONDS = 30.0
@@ -93,9 +95,19 @@ def _masked(text: str, spans: Sequence[Span], known: frozenset[str]) -> MaskedQu
 
 def settle(text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
     """Spans that do not overlap, with every repetition of a found value, one type per value."""
+    spans = [_to_its_end(text, span) for span in spans]
     settled = resolve(text, _merged(spans))
     repeated = [*settled, *_repeats(text, settled)]
     return _one_type(text, [_with_column(span, spans) for span in resolve(text, repeated)])
+
+
+def _to_its_end(text: str, span: Span) -> Span:
+    """The span with what is glued to its end, as in `O'Neill_100%`: half a word beside a placeholder would tell the
+    rest, and the placeholder could not be told from it."""
+    glued = _GLUED.match(text, span.end)
+    if glued is None:
+        return span
+    return replace(span, end=glued.end(), column=None, value=None, stored=None)
 
 
 def _with_column(span: Span, spans: Sequence[Span]) -> Span:

@@ -57,6 +57,15 @@ async def test_a_value_of_the_database_carries_its_column(detector: Detector) ->
     assert (secret.value, secret.stored) == ("zorblax quuxley", "Zorblax Quuxley")
 
 
+async def test_what_is_glued_to_a_value_goes_with_it(detector: Detector) -> None:
+    masked = await masker(detector, (0, "O'Neill_100%")).mask("orders of O'Neill_100% in 2024", frozenset(), [NAME])
+    (hint,) = masked.vault.hints()
+    assert masked.text == f"orders of {hint.placeholder} in 2024"
+    secret = masked.vault.lookup(hint.placeholder)
+    assert secret is not None
+    assert secret.value == "O'Neill_100%"
+
+
 async def test_a_value_of_two_columns_carries_neither(detector: Detector) -> None:
     masked = await masker(detector, (0, "Zorblax"), (1, "zorblax")).mask("of zorblax", frozenset(), [NAME, OTHER])
     (hint,) = masked.vault.hints()
