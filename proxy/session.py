@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -55,8 +57,11 @@ from proxy.wire.messages import (
 )
 from proxy.wire.replies import Expected, Request
 
-LARGE_TEXT = 16_384
+LARGE_TEXT = 4096
 """Characters of a statement that is decided on in a thread: it takes longer than the event loop may be held."""
+
+_APART = ThreadPoolExecutor(1, "pgveil-decide")
+"""For large texts alone: the default executor is for logins too."""
 
 MAX_OWED = 10_000
 """Messages that may be sent ahead of their replies before the line stops until those have come."""
@@ -233,10 +238,10 @@ class Session:
 
     async def _decide_apart(self, order: Order) -> None:
         """In a thread: a text of this size would hold everybody else's sessions."""
-        veils, path = self._services.veils, self._talk.path.schemas
+        veils, path, loop = self._services.veils, self._talk.path.schemas, asyncio.get_running_loop()
         while True:
             generation = veils.generation
-            verdict = await asyncio.to_thread(self._verdict, order, path, apart=True)
+            verdict = await loop.run_in_executor(_APART, partial(self._verdict, order, path, apart=True))
             if generation == veils.generation:
                 break
         self._decide(replace(order, verdict=verdict))

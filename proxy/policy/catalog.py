@@ -140,14 +140,11 @@ class UserType:
 
 @dataclass(frozen=True, slots=True)
 class UserCast:
-    """A cast by a function outside pg_catalog. `target` is the bare name of the type that it makes.
-
-    `implicit`: PostgreSQL may apply it where no cast is written. `harmless` as with operators.
-    """
+    """A function outside pg_catalog that PostgreSQL calls though no statement names it: for a cast to `target`, or to
+    sort values of the type `target`. `harmless` as with operators."""
 
     target: str
     function: str
-    implicit: bool
     harmless: bool
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from proxy.policy import parser
 from proxy.policy.catalog import (
     Catalog,
     Column,
@@ -22,14 +23,15 @@ from proxy.policy.catalog import (
     UserOperator,
     UserType,
 )
+from proxy.policy.functions import may_call
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
 
 
 _WATCHED = """
-pg_attribute pg_cast pg_class pg_constraint pg_description pg_enum pg_inherits pg_namespace pg_operator pg_proc
-pg_rewrite pg_type
+pg_amproc pg_attribute pg_cast pg_class pg_constraint pg_description pg_enum pg_inherits pg_namespace pg_opclass
+pg_operator pg_proc pg_rewrite pg_type
 """
 
 DIGEST = "SELECT pg_catalog.concat_ws('/', {}) AS digest".format(
@@ -142,15 +144,12 @@ QUERIES: Mapping[str, str] = {
                pg_catalog.format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_name,
                ARRAY(SELECT a.atttypid::bigint FROM pg_catalog.pg_attribute AS a
                      WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS parts,
+               ARRAY(SELECT pg_catalog.pg_get_constraintdef(k.oid) FROM pg_catalog.pg_constraint AS k
+                     WHERE k.contypid = t.oid AND k.contype = 'c') AS checks,
                CASE t.typtype
                    WHEN 'e' THEN true
                    WHEN 'c' THEN true
-                   WHEN 'd' THEN NOT EXISTS (
-                       SELECT 1 FROM pg_catalog.pg_constraint AS k
-                       JOIN pg_catalog.pg_depend AS d
-                         ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
-                        AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
-                       WHERE k.contypid = t.oid)
+                   WHEN 'd' THEN true
                    WHEN 'b' THEN t.typelem <> 0 AND t.typarray = 0 OR EXISTS (
                        SELECT 1 FROM pg_catalog.pg_depend AS d
                        JOIN pg_catalog.pg_proc AS p ON p.oid = t.typinput
@@ -159,18 +158,19 @@ QUERIES: Mapping[str, str] = {
                    ELSE EXISTS (
                        SELECT 1 FROM pg_catalog.pg_range AS r
                        WHERE t.oid IN (r.rngtypid, r.rngmultitypid) AND r.rngsubtype < 16384
-                         AND r.rngcanonical::oid < 16384 AND r.rngsubdiff::oid < 16384)
+                         AND r.rngsubopc < 16384 AND r.rngcanonical::oid < 16384 AND r.rngsubdiff::oid < 16384)
                END AS harmless
         FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
         WHERE n.nspname <> 'pg_catalog' AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
     """,
     "casts": """
-        SELECT t.typname::text AS target, c.castcontext <> 'e' OR t.typname IN ('json', 'text') AS implicit,
+        SELECT t.typname::text AS target,
                n.nspname::text || '.' || p.proname || '(' || pg_catalog.array_to_string(ARRAY(
                    SELECT pg_catalog.format_type(u.oid, NULL)
                    FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
                    ORDER BY u.at), ', ') || ')' AS function,
-               l.lanname IN ('c', 'internal') AND greatest(c.castsource, c.casttarget) >= 16384 AND EXISTS (
+               l.lanname = 'internal' AND p.prosrc LIKE 'multirange\\_constructor%'
+               OR l.lanname IN ('c', 'internal') AND greatest(c.castsource, c.casttarget) >= 16384 AND EXISTS (
                    SELECT 1 FROM pg_catalog.pg_depend AS d
                    WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                ) AS harmless
@@ -179,6 +179,21 @@ QUERIES: Mapping[str, str] = {
         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
         JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
         JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget
+        UNION ALL
+        SELECT t.typname::text, n.nspname::text || '.' || p.proname || '(' || pg_catalog.array_to_string(ARRAY(
+                   SELECT pg_catalog.format_type(u.oid, NULL)
+                   FROM pg_catalog.unnest(p.proargtypes::oid[]) WITH ORDINALITY AS u(oid, at)
+                   ORDER BY u.at), ', ') || ')',
+               l.lanname IN ('c', 'internal') AND EXISTS (
+                   SELECT 1 FROM pg_catalog.pg_depend AS d
+                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+        FROM pg_catalog.pg_opclass AS o
+        JOIN pg_catalog.pg_amproc AS a ON a.amprocfamily = o.opcfamily AND a.amproclefttype = o.opcintype
+        JOIN pg_catalog.pg_proc AS p ON p.oid = a.amproc AND p.oid >= 16384
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+        JOIN pg_catalog.pg_type AS t ON t.oid = o.opcintype
+        WHERE o.opcdefault
     """,
     "labels": """
         SELECT pg_catalog.format_type(e.enumtypid, NULL) AS type_name,
@@ -263,13 +278,36 @@ def _foreign_keys(rows: Sequence[Row], names: Mapping[int, Name]) -> list[Foreig
     ]
 
 
+def _is_harmless(check: str) -> bool:
+    """Whether a CHECK of a domain calls nothing but built-ins that see only their arguments.
+
+    Its text has every name outside pg_catalog qualified, so a qualified function, type or operator is a user's.
+    """
+    try:
+        tree = parser.parse(f"ALTER TABLE t ADD {check}")
+    except parser.SyntaxProblem:
+        return False
+    for node in parser.nodes_of(tree):
+        kind = node.DESCRIPTOR.name
+        if kind == "FuncCall":
+            parts = [part.string.sval for part in node.funcname]
+            builtin = len(parts) == 1 or parts[0] == "pg_catalog"
+            if not builtin or parts[-1] == "current_setting" or not may_call(parts[-1], len(node.args)):
+                return False
+        elif kind in ("TypeName", "A_Expr"):
+            parts = [part.string.sval for part in (node.names if kind == "TypeName" else node.name)]
+            if len(parts) > 1 and parts[0] != "pg_catalog":
+                return False
+    return True
+
+
 def _types(rows: Sequence[Row]) -> list[UserType]:
     """A type of parts is as harmless as its parts: an array as its element, a domain as its base, a row as its columns.
 
     The server's own types (below FIRST_USER_OID) are harmless.
     """
     by_oid = {row["oid"]: row for row in rows}
-    harmless = {oid for oid, row in by_oid.items() if row["harmless"]}
+    harmless = {oid for oid, row in by_oid.items() if row["harmless"] and all(map(_is_harmless, row["checks"]))}
     while True:
         bad = {
             oid

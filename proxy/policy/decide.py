@@ -175,7 +175,7 @@ def rewrite_view(relations: MaskedRelations, view: Relation) -> RewrittenView:
     rewriter = Rewriter(relations, ()).for_view()
     rewriter.select(select)
     rewriter.finish()
-    return RewrittenView(select, rewriter.changed, tuple(rewriter.masks))
+    return RewrittenView(select, rewriter.changed, tuple(rewriter.masks), rewriter.hides)
 
 
 def verified_text(tree: parser.ParseTree) -> str:

@@ -120,7 +120,7 @@ def _require_lexable(sql: str) -> None:
         raise SyntaxProblem("a statement cannot contain a null character", None)
     for run in _OPERATOR_RUN.finditer(sql):
         text = run[0]
-        is_comment = text.startswith("--") or (text.startswith("/*") and "/*" not in text[2:])
+        is_comment = text.startswith("--") or (text.startswith("/*") and "/*" not in text[2:] and "*/" not in text[2:])
         if not is_comment and any(c in text for c in "+-/"):
             raise SyntaxProblem("a run of operator characters is too long to be analysed", run.start() + 1)
 

@@ -33,6 +33,8 @@ class Replacement:
     select: parser.ParseTree
     masks: tuple[AppliedMask, ...]
     protects: bool
+    hides: bool = False
+    """Rows or columns of a system catalogue are hidden in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class RewrittenView:
     select: parser.ParseTree
     changed: bool
     masks: tuple[AppliedMask, ...]
+    hides: bool
 
 
 RewriteView = Callable[["MaskedRelations", Relation], RewrittenView]
@@ -94,23 +97,32 @@ class MaskedRelations:
         """Column to the rule that masks it: its own, else an ancestor's, else a descendant's of that column name."""
         if self.identity.bypass:
             return {}
-        found: dict[str, MaskRule] = {}
         family = self._family(relation.key)
+        found = self._ruled(relation, family)
+        computed = self._computed_from_masked(family)
+        null = {c.name: computed[c.name] for c in relation.columns if c.name in computed and c.name not in found}
+        return found | null
+
+    def _ruled(self, relation: Relation, family: tuple[Name, ...]) -> dict[str, MaskRule]:
+        found: dict[str, MaskRule] = {}
         for column in relation.columns:
             rules = (self.policy.mask_for(self.identity, name, column.name) for name in family)
             rule = next((rule for rule in rules if rule is not None), None)
             if rule is not None:
                 found[column.name] = rule
-        return found | self._generated(relation, found)
+        return found
 
-    def _generated(self, relation: Relation, masked: dict[str, MaskRule]) -> dict[str, MaskRule]:
-        """Columns computed from masked ones hold what the mask hides: NULL, unless a rule says otherwise."""
-        names = frozenset(masked)
-        return {
-            c.name: MaskRule(Null(), min(masked.values(), key=lambda rule: str(rule.where)).where)
-            for c in relation.columns
-            if c.generated is not None and c.name not in masked and names and expression_uses(c.generated, names)
-        }
+    def _computed_from_masked(self, family: tuple[Name, ...]) -> dict[str, MaskRule]:
+        """Generated columns over masked ones, anywhere in the family, since a child's expression may be its own. They
+        hold what the mask hides: NULL, unless a rule says otherwise."""
+        found: dict[str, MaskRule] = {}
+        for relation in (self.catalog.relations[name] for name in family if name in self.catalog.relations):
+            generated = {c.name: c.generated for c in relation.columns if c.generated is not None}
+            masked = self._ruled(relation, family) if generated else {}
+            for name, expression in generated.items():
+                if masked and expression_uses(expression, frozenset(masked)):
+                    found[name] = MaskRule(Null(), next(iter(masked.values())).where)
+        return found
 
     def masked_names(self, relation: Relation) -> dict[str, str]:
         """Column to the name of its mask; `view` for what a view derives from masked columns below it."""
@@ -143,7 +155,8 @@ class MaskedRelations:
             if column is not None:
                 expressions[name] = rule.mask.expression(f"{ALIAS}.{quoted(name)}", column.type_name)
         select = self._select(relation, expressions, source)
-        return Replacement(select, masks + (source.masks if source else ()), protects=True)
+        hides = source is not None and source.hides
+        return Replacement(select, masks + (source.masks if source else ()), protects=True, hides=hides)
 
     def _disarmed(self, relation: Relation) -> dict[str, str]:
         """Columns of types whose input runs a user's code, read as the type below: a statement could give such a type a
@@ -165,7 +178,7 @@ class MaskedRelations:
         if rule == system.OPEN:
             return None
         expressions = {name: _hidden(name) for name in rule.hidden}
-        return Replacement(self._select(relation, expressions, None, rule.where), (), protects=False)
+        return Replacement(self._select(relation, expressions, None, rule.where), (), protects=False, hides=True)
 
     def _select(
         self,
@@ -184,8 +197,8 @@ class MaskedRelations:
         text = f"SELECT {items} FROM {quoted(relation.schema)}.{quoted(relation.name)} AS {ALIAS}"
         if where is not None:
             text += f" WHERE {where}"
-        if relation.security_barrier:
-            # The planner may not move a predicate from outside below this: the view's own WHERE comes first.
+        if where is not None or relation.security_barrier:
+            # The planner may not move a predicate from outside below this: the WHERE inside comes first.
             text += " OFFSET 0"
         select = parser.parse(text).stmts[0].stmt.select_stmt
         if source is not None:
@@ -212,8 +225,12 @@ class MaskedRelations:
         """A materialised view or foreign table holds values of its own, which no definition masks."""
         if self.identity.bypass or self.policy.names_columns_of(relation.key):
             return
-        if relation.kind == "m" and not self._depends_on_protected(relation):
-            self._view_source(relation, location)  # which refuses a definition that calls what it may not
+        # Refused as well: a definition that calls what a role may not, or that reads what a catalogue hides.
+        if (
+            relation.kind == "m"
+            and not self._depends_on_protected(relation)
+            and not self._view_source(relation, location).hides
+        ):
             return
         what = "depends on protected columns" if relation.kind == "m" else "may hold values of protected columns"
         raise denied(

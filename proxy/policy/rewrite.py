@@ -39,6 +39,9 @@ WALKED: Final = frozenset(
     """.split()  # noqa: SIM905 - a table to be read
 )
 
+MAX_REPLACEMENTS: Final = 64
+"""Each is written out whole: thousands would keep everybody waiting."""
+
 # The forms of A_Expr whose text has no place for a qualified operator (x IN (...), LIKE, BETWEEN...).
 _QUALIFIABLE_OPERATORS: Final = frozenset({"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 
@@ -56,6 +59,8 @@ class Rewriter:
         self.search_path = search_path
         self._trust = Trust(relations.policy, relations.catalog)
         self.changed = False
+        self.hides = False
+        self._replacements = 0
         self.touched: set[str] = set()
         self.masks: list[AppliedMask] = []
         self._through_view = False
@@ -103,7 +108,7 @@ class Rewriter:
 
     def select(self, statement: Node, scope: Scope = frozenset()) -> None:
         """A SELECT, VALUES, TABLE or set operation, with its WITH in force for every part of it."""
-        self._trust.implicit_casts()
+        self._trust.unwritten_calls()
         if statement.HasField("into_clause"):
             raise denied("SELECT INTO is not allowed for this role", hint="it would copy rows into a table")
         if statement.locking_clause:
@@ -201,7 +206,14 @@ class Rewriter:
         replacement = self.relations.replacement(found, reference.location)
         if replacement is None:
             return
+        self._replacements += 1
+        if self._replacements > MAX_REPLACEMENTS:
+            raise unsupported(
+                f"more than {MAX_REPLACEMENTS} references to masked tables in one statement are not supported",
+                location=reference.location,
+            )
         self.changed = True
+        self.hides |= replacement.hides
         self.masks.extend(replacement.masks)
         if replacement.protects:
             self.touched.add(found.qualified)

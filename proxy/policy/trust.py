@@ -25,15 +25,16 @@ class Trust:
         self._policy = policy
         self._catalog = catalog
 
-    def implicit_casts(self) -> None:
-        """Raises Refused (0A000) where PostgreSQL could run a user's cast that nobody wrote and nobody trusts.
+    def unwritten_calls(self) -> None:
+        """Raises Refused (0A000) where PostgreSQL could run a user's cast or sort order that nobody trusts.
 
-        Which expression it would apply to is known only after PostgreSQL's own analysis, so every statement is refused.
+        A cast may apply through a domain, an array, a row or a JSON function, and an order wherever something is
+        sorted: which expression meets it is known only after PostgreSQL's own analysis. So every statement is refused.
         """
         for cast in self._catalog.casts:
-            if cast.implicit and not cast.harmless and not self._trusted(cast.function):
+            if not cast.harmless and not self._trusted(cast.function):
                 raise unsupported(
-                    f"the database casts to {cast.target} by itself, with {cast.function}",
+                    f"the database may call {cast.function} by itself, for type {cast.target}",
                     hint="functions.trust in the policy opens it, by that signature",
                 )
 
@@ -89,9 +90,6 @@ class Trust:
     def type(self, parts: list[str], location: int) -> None:
         """Raises Refused for a type whose input or cast may run somebody's code: domains, composites, unknown ones."""
         schema = parts[-2] if len(parts) > 1 else None
-        for cast in self._catalog.casts:
-            if cast.target == parts[-1] and not cast.harmless and not self._trusted(cast.function):
-                raise _untrusted_function([cast.function], location)
         if schema in (None, "pg_catalog") and parts[-1] in self._catalog.builtin_types:
             return
         users = [t for t in self._catalog.types_by_name.get(parts[-1], ()) if schema in (None, t.schema)]

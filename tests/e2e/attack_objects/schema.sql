@@ -19,3 +19,25 @@ CREATE VIEW shop.v_cat AS SELECT tablename, attname, most_common_vals::text AS m
 CREATE VIEW shop.v_act AS SELECT pid, query FROM pg_stat_activity;
 CREATE TYPE public.comp AS (a text, b public.chk2);
 CREATE TABLE shop.comps (id int, c public.comp, cs public.comp[]);
+-- Children whose generated columns have expressions of their own.
+CREATE TABLE shop.gp (id int, ssn text, other text, g text GENERATED ALWAYS AS (upper(other)) STORED);
+CREATE TABLE shop.gc (g text GENERATED ALWAYS AS (upper(ssn)) STORED) INHERITS (shop.gp);
+CREATE TABLE shop.gq (id int, g text GENERATED ALWAYS AS ('x') STORED);
+CREATE TABLE shop.gd (ssn text, g text GENERATED ALWAYS AS (upper(ssn)) STORED) INHERITS (shop.gq);
+CREATE VIEW shop.v_gp AS SELECT g FROM shop.gp;
+CREATE MATERIALIZED VIEW shop.mv_gp AS SELECT g FROM shop.gp WITH NO DATA;
+-- Copies of what catalogues hide: PostgreSQL records no dependency on them.
+CREATE MATERIALIZED VIEW shop.mv_stat AS SELECT stavalues1::text AS a, stavalues2::text AS b FROM pg_statistic s
+    JOIN pg_class c ON c.oid = s.starelid WHERE c.relname = 'emp' WITH NO DATA;
+CREATE VIEW shop.v_source AS SELECT proname, prosrc FROM pg_proc;
+CREATE MATERIALIZED VIEW shop.mv_source AS SELECT * FROM shop.v_source WITH NO DATA;
+-- Types whose input runs code at one remove.
+CREATE DOMAIN public.wrapchk AS int CHECK (VALUE IS NULL OR (VALUE::public.chk2) IS NOT NULL);
+CREATE DOMAIN public.arrchk AS int CHECK (VALUE IS NULL OR (ARRAY[VALUE])::public.chk2[] IS NOT NULL);
+CREATE DOMAIN public.readchk AS text CHECK (VALUE <> current_setting('app.secret', true));
+CREATE DOMAIN public.positive AS int CHECK (VALUE > 0 AND length(VALUE::text) < 12);
+CREATE FUNCTION public.cmp2(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS
+    'SELECT CASE WHEN EXISTS (SELECT 1 FROM hr.emp WHERE salary = $1) THEN 1 ELSE -1 END';
+CREATE OPERATOR CLASS public.my_ops FOR TYPE int USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 public.cmp2(int, int);
+CREATE TYPE public.orng AS RANGE (subtype = int, subtype_opclass = public.my_ops);
