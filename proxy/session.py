@@ -54,6 +54,7 @@ from proxy.wire.messages import (
     decode_frontend,
     error_response,
     notice_response,
+    statement_text,
 )
 from proxy.wire.replies import Expected, Request
 
@@ -152,7 +153,7 @@ class Session:
     def _statement(self, frame: Frame) -> None:
         """A Query or Parse: question, decision, upstream."""
         talk = self._talk
-        if not talk.masked and not may_ask(text := _text(frame)):
+        if not talk.masked and not may_ask(text := statement_text(frame, MAX_ASKING)):
             self._services.watcher.statement(StatementEvent(text))
             self._pass(frame, Request.QUERY if frame.tag == ord("Q") else Request.PARSE)
             return
@@ -169,7 +170,7 @@ class Session:
             return
         try:
             sql = message.text()
-            question = find_question(sql) if may_ask(_text(frame)) else None
+            question = find_question(sql) if may_ask(statement_text(frame, MAX_ASKING)) else None
         except EncodingError as error:
             self._not_text(message, frame, error)
         except PgveilError as error:
@@ -392,14 +393,6 @@ class Session:
     def _limit(self, statement: Statement | None, entry: Entry) -> None:
         if statement is not None and statement.asked and not entry.done:
             self._line.later(self._services.ask_seconds, entry)
-
-
-def _text(frame: Frame) -> bytes:
-    """The SQL of a Query or Parse, without a full decoding; empty where it is too long to hold a question."""
-    if len(frame.raw) > MAX_ASKING:
-        return b""
-    body = frame.body
-    return body[:-1] if frame.tag == ord("Q") else body.partition(b"\0")[2].partition(b"\0")[0]
 
 
 def _position_in(question: Question, written: tuple[str, ...]) -> Position:

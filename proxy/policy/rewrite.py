@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from proxy.policy import parser
 from proxy.policy.catalog import Relation
+from proxy.policy.describe import location_of, readable
 from proxy.policy.grouping import Source, complete_groups, range_variables
 from proxy.policy.model import AppliedMask
 from proxy.policy.references import References
@@ -390,18 +391,3 @@ def _sets_harmlessly(call: Node) -> bool:
         return False
     name = call.args[0].a_const.sval.sval.lower()
     return name in CHANGEABLE - {"search_path", "client_min_messages"}
-
-
-def location_of(message: Node) -> int:
-    """A node's own location, or its first child's; -1 where neither has one."""
-    if message.DESCRIPTOR.name == "Node":
-        kind = message.WhichOneof("node")
-        return location_of(getattr(message, kind)) if kind else -1
-    return int(message.location) if "location" in message.DESCRIPTOR.fields_by_name else -1
-
-
-def readable(kind: str) -> str:
-    """`CreateTableAsStmt` as a person would say it: CREATE TABLE AS."""
-    name = kind.removesuffix("Stmt").removesuffix("Expr")
-    words = "".join(f" {c}" if c.isupper() else c for c in name).split()
-    return " ".join(words).upper() if kind.endswith("Stmt") else name

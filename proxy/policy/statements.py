@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.policy import parser
+from proxy.policy.describe import readable
 from proxy.policy.model import Effect, PlannedStatement, Refusal, StatementKind
 from proxy.policy.refused import Refused, denied, unsupported
 from proxy.policy.relations import quoted
-from proxy.policy.rewrite import Rewriter, readable
+from proxy.policy.rewrite import Rewriter
 from proxy.policy.settings_list import may_reset, may_search, may_set, may_show
 
 Node = Any

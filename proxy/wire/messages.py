@@ -66,6 +66,7 @@ from proxy.wire.messages_frontend import (
     Terminate,
     bind_names,
     decode_frontend,
+    statement_text,
 )
 from proxy.wire.messages_report import (
     ErrorResponse,
@@ -138,4 +139,5 @@ __all__ = [
     "decode_frontend",
     "error_response",
     "notice_response",
+    "statement_text",
 ]

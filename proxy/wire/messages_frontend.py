@@ -89,6 +89,14 @@ def bind_names(frame: Frame) -> tuple[str, str]:
     return reader.name(), reader.name()
 
 
+def statement_text(frame: Frame, limit: int) -> bytes:
+    """The SQL of a Query or Parse, without a full decoding; empty where the frame is longer than `limit` bytes."""
+    if len(frame.raw) > limit:
+        return b""
+    body = frame.body
+    return body[:-1] if frame.tag == Code.QUERY else body.partition(b"\0")[2].partition(b"\0")[0]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Describe(Message):
     """`kind` is STATEMENT or PORTAL."""
