@@ -24,8 +24,8 @@ from proxy.policy.rewrite import Rewriter
 from proxy.policy.statements import plan_statement
 from proxy.policy.trust import Trust
 
-CACHE_SIZE = 4096
-CACHED_TEXT = 16_384
+CACHE_SIZE = 1024
+CACHED_TEXT = 8192
 """Longer texts (characters) are decided on every time: thousands of them would be a lot of memory."""
 READ_ONLY = frozenset({StatementKind.SELECT})
 
