@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from proxy.errors import PgveilError, PolicyError, UnsupportedError
-from proxy.policy.model import Identity, Refusal
+from proxy.policy.plan import Refusal
+from proxy.policy.rules import Identity
 from proxy.policy.settings_list import may_set
 from proxy.settings import UpstreamDsn
 from proxy.wire.startup import StartupMessage

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.conversation import MOVES_PATH, Conversation
-from proxy.policy.model import Plan, Refusal, StatementKind
+from proxy.policy.plan import Plan, Refusal
+from proxy.policy.rules import StatementKind
 from proxy.ports import Veils
 from proxy.prepared import Statement
 from proxy.refusals import PATH_AND_MORE, TOO_MANY_NAMES, refusal_response, stale_response

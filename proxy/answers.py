@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from proxy.conversation import Conversation, Entry, Note, effects
 from proxy.errors import ProtocolError, UpstreamError
-from proxy.policy.model import Effect
+from proxy.policy.plan import Effect
 from proxy.ports import Watcher
 from proxy.prepared import Statement
 from proxy.refusals import POISONED

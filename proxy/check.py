@@ -25,7 +25,9 @@ from proxy.policy.catalog import SYSTEM_SCHEMAS, Catalog, Relation
 from proxy.policy.load import PolicyProblems, Problem, load_with_places
 from proxy.policy.load_rules import Claim, Draft
 from proxy.policy.masks import Constant
-from proxy.policy.model import Identity, Policy, Where, column_matches, glob_matches, is_glob
+from proxy.policy.model import Policy
+from proxy.policy.patterns import column_matches, glob_matches, is_glob
+from proxy.policy.rules import Identity, Where
 from proxy.settings import Settings
 
 NOBODY = Identity("", ())

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from proxy.policy.model import Effect, Identity
+from proxy.policy.plan import Effect
+from proxy.policy.rules import Identity
 from proxy.prepared import Prepared, Statement
 from proxy.scrub import Position, nowhere
 from proxy.searchpath import SearchPath

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.errors import PgveilError
-from proxy.policy.model import Identity, Plan, Refusal
+from proxy.policy.plan import Plan, Refusal
+from proxy.policy.rules import Identity
 
 
 class Pipe(Protocol):

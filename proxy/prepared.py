@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.policy.model import Plan
+from proxy.policy.plan import Plan
 from proxy.scrub import Position
 from proxy.wire.replies import Expected
 

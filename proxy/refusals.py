@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.policy.model import Refusal
+from proxy.policy.plan import Refusal
 from proxy.wire.messages import ErrorResponse, Parse, Query
 
 POISON = b"SELECT pg_catalog.pgveil_refused()"

@@ -19,7 +19,7 @@ from typing import Any
 from proxy.answers import ROWS, Answers
 from proxy.conversation import Conversation, Entry
 from proxy.errors import InternalError, PgveilError, ShutdownError, UpstreamError
-from proxy.policy.model import Identity
+from proxy.policy.rules import Identity
 from proxy.ports import Canceller, Pipe, Services, Spawn, Task
 from proxy.session import Session
 from proxy.wire.buffer import MAX_FRAME, Frame, FrameBuffer

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from proxy.policy.model import Effect
+from proxy.policy.plan import Effect
 
 Path = tuple[str, ...]
 

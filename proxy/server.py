@@ -21,7 +21,7 @@ from proxy.answers import REPORTED, check_parameter
 from proxy.conversation import Conversation
 from proxy.errors import AuthorizationError, InternalError, PgveilError, ShutdownError, UpstreamError
 from proxy.handshake import Door, authenticate, open_stream, read_startup
-from proxy.policy.model import Identity
+from proxy.policy.rules import Identity
 from proxy.ports import AskerPort, LoginWatcher, Services, Veils, Watcher
 from proxy.relay import Links, Relay
 from proxy.scrub import nowhere, scrub_error, scrub_notice

@@ -26,7 +26,7 @@ from proxy.age import Age
 from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import PgveilError, ProtocolError
 from proxy.nl.carriers import Question, find_question, may_ask
-from proxy.policy.model import Plan, Refusal
+from proxy.policy.plan import Plan, Refusal
 from proxy.ports import Asking, Services, StatementEvent
 from proxy.prepared import Statement
 from proxy.refusals import (

@@ -26,7 +26,8 @@ from proxy.nl.carriers import find_question
 from proxy.policy.catalog import Catalog
 from proxy.policy.decide import Veil
 from proxy.policy.load import load_policies
-from proxy.policy.model import Identity, Plan, Refusal
+from proxy.policy.plan import Plan, Refusal
+from proxy.policy.rules import Identity
 from proxy.settings import Settings
 
 

@@ -17,7 +17,8 @@ from proxy.ops.metrics import Metrics
 from proxy.policy.catalog import Catalog
 from proxy.policy.decide import Veil
 from proxy.policy.load import load_policies
-from proxy.policy.model import Identity, Policy
+from proxy.policy.model import Policy
+from proxy.policy.rules import Identity
 
 REFRESH_SECONDS = 1.05
 """Between two readings of the catalogue; a little more than what `Feed.refresh` itself insists on."""

@@ -13,7 +13,8 @@ from proxy.errors import PgveilError
 from proxy.ops.audit import Audit, AuditRecord
 from proxy.ops.log import Logger, get_logger
 from proxy.ops.metrics import Metrics
-from proxy.policy.model import Identity, Plan
+from proxy.policy.plan import Plan
+from proxy.policy.rules import Identity
 from proxy.ports import StatementEvent
 
 OTHER = "other"

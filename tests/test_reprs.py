@@ -12,7 +12,8 @@ from proxy.nl.check import Accepted
 from proxy.nl.graph import Rewritten
 from proxy.nl.ports import Answer, GenerateRequest, Message, Preview
 from proxy.nl.schema import SchemaView
-from proxy.policy.model import Identity, Plan
+from proxy.policy.plan import Plan
+from proxy.policy.rules import Identity
 from proxy.ports import StatementEvent
 from proxy.prepared import Statement
 from proxy.privacy.placeholders import Secret, Vault

@@ -24,8 +24,8 @@ from proxy.nl.problem import HINT, SqlProblem, from_sqlstate
 from proxy.nl.restore import Restorer
 from proxy.nl.retrieve import schema_names
 from proxy.nl.schema import SchemaView
-from proxy.policy.model import Plan
 from proxy.policy.parser import ParseTree, SyntaxProblem, deparse, nodes, nodes_of, paired_locations, parse
+from proxy.policy.plan import Plan
 
 MAX_SQL = 20_000
 """Characters of generated SQL."""

@@ -13,8 +13,10 @@ from typing import Protocol
 
 from proxy.nl.schema import SchemaView, VeilView
 from proxy.policy.catalog import Catalog
-from proxy.policy.model import Identity, Plan, Policy, Refusal
+from proxy.policy.model import Policy
+from proxy.policy.plan import Plan, Refusal
 from proxy.policy.private import PrivateColumn
+from proxy.policy.rules import Identity
 
 ColumnKey = tuple[str, str, str]
 """(schema, table, column), as in the catalogue."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Protocol
 
 from proxy.policy.catalog import Catalog, ForeignKey, Name, Relation
-from proxy.policy.model import Identity
+from proxy.policy.rules import Identity
 
 READABLE_KINDS = frozenset("rpvmf")
 """pg_class.relkind of what a SELECT may name: table, partitioned table, view, materialised view, foreign table."""

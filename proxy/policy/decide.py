@@ -17,10 +17,12 @@ from typing import Any
 
 from proxy.policy import parser
 from proxy.policy.catalog import Catalog, Relation
-from proxy.policy.model import Identity, Plan, Policy, Refusal, StatementKind
+from proxy.policy.model import Policy
+from proxy.policy.plan import Plan, Refusal
 from proxy.policy.refused import HINT, Refused
 from proxy.policy.relations import MaskedRelations, RewrittenView
 from proxy.policy.rewrite import Rewriter
+from proxy.policy.rules import Identity, StatementKind
 from proxy.policy.statements import plan_statement
 from proxy.policy.trust import Trust
 

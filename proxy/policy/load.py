@@ -17,7 +17,9 @@ from pathlib import Path
 from proxy.policy.load_patterns import meet
 from proxy.policy.load_rules import SECTIONS, Claim, Draft, sections_of
 from proxy.policy.load_yaml import PolicyProblems, Problem, Problems, read
-from proxy.policy.model import MaskRule, Policy, Where, is_glob
+from proxy.policy.model import Policy
+from proxy.policy.patterns import is_glob
+from proxy.policy.rules import MaskRule, Where
 
 __all__ = ["PolicyProblems", "Problem", "load_policies"]
 
@@ -142,7 +144,7 @@ def _check_tags(draft: Draft, tagged: dict[str, MaskRule], named: frozenset[str]
 
 
 def _same_effect(first: MaskRule, second: MaskRule) -> bool:
-    return first.mask == second.mask and first.exempt == second.exempt
+    return first.mask == second.mask and first.exemptions == second.exemptions
 
 
 def _first_meeting(

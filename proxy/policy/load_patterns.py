@@ -12,7 +12,7 @@ from __future__ import annotations
 import fnmatch
 from functools import lru_cache
 
-from proxy.policy.model import is_glob
+from proxy.policy.patterns import is_glob
 
 TABLE = ("schema", "table")
 COLUMN = ("schema", "table", "column")

@@ -15,8 +15,9 @@ from proxy.policy import load_patterns
 from proxy.policy.load_signatures import normalised
 from proxy.policy.load_yaml import Item, Problems
 from proxy.policy.masks import MaskProblem, Parameter, build_mask
-from proxy.policy.model import (
+from proxy.policy.rules import (
     DEFAULT_STATEMENTS,
+    Exemption,
     Mask,
     MaskRule,
     PolicyTest,
@@ -137,13 +138,13 @@ def read_masks(draft: Draft, section: Item) -> None:
             rule.complain("a rule for masks needs either 'tag' or 'columns'")
         if "when" in found:
             found["when"].complain("masks with a condition are not implemented yet", "Leave out `when`.")
-        exempt = _roles(draft, found.get("except"), "except")
+        exemptions = tuple(Exemption(role) for role in sorted(_roles(draft, found.get("except"), "except")))
         claims = _patterns(found.get("columns"), "columns", load_patterns.COLUMN)
         tag = _tag(draft, found["tag"]) if "tag" in found else None
         mask = _mask(found)
         if mask is not None and (tag is None) != (not claims):
             columns = tuple(claim.pattern for claim in claims)
-            draft.masks.append((MaskRule(mask, rule.where, tag, columns, exempt), claims))
+            draft.masks.append((MaskRule(mask, rule.where, tag, columns, exemptions=exemptions), claims))
 
 
 def _tag(draft: Draft, item: Item) -> str | None:

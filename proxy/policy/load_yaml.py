@@ -19,7 +19,7 @@ import yaml
 
 from proxy.errors import ConfigError
 from proxy.policy.masks import Parameter
-from proxy.policy.model import Where
+from proxy.policy.rules import Where
 from proxy.settings.nearest import nearest
 
 MAX_BYTES = 1 << 20

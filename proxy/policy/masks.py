@@ -24,7 +24,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TypeAlias
 
 from proxy.policy.masktypes import Family, SqlType, sql_type
-from proxy.policy.model import Mask
+from proxy.policy.rules import Mask
 from proxy.settings.nearest import nearest
 
 Parameter: TypeAlias = str | int | float | bool | None

@@ -1,151 +1,35 @@
-"""The policy as the engine uses it: validated, immutable, with every pattern compiled.
+"""The policy as the engine uses it: which of its rules holds for whom and what. Immutable.
 
-`load` makes these from YAML and refuses what is wrong; `decide` only reads them. Precedence is settled here: a named
-column beats a tag, a tag beats a glob, and two rules of the same precedence for one column never get this far.
+`load` makes it from YAML and refuses what is wrong; `decide` only reads it. Precedence is settled here: a named column
+beats a tag, a tag beats the tag that it inherits from, a tag beats a glob, and two rules of the same precedence for one
+column never get this far.
 
 It does not know the catalogue: whether a rule's columns exist is asked where both are at hand.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import cached_property, lru_cache
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from functools import cached_property
 
-from proxy.policy import parser
 from proxy.policy.catalog import Name
-
-
-class StatementKind(StrEnum):
-    """What a policy can grant (design: section 7). A statement of none of these is refused by name."""
-
-    SELECT = "select"
-    INSERT = "insert"
-    UPDATE = "update"
-    DELETE = "delete"
-    MERGE = "merge"
-    EXPLAIN = "explain"
-    COPY_OUT = "copy_out"
-    COPY_IN = "copy_in"
-    CURSOR = "cursor"
-    PREPARE = "prepare"
-    TRANSACTION = "transaction"
-    SHOW = "show"
-    SET = "set"
-    LISTEN = "listen"
-    TEMP = "temp"
-    CALL = "call"
-    DDL = "ddl"
-    REPLICATION = "replication"
-
-
-DEFAULT_STATEMENTS = frozenset(
-    {
-        StatementKind.SELECT,
-        StatementKind.EXPLAIN,
-        StatementKind.COPY_OUT,
-        StatementKind.CURSOR,
-        StatementKind.PREPARE,
-        StatementKind.TRANSACTION,
-        StatementKind.SHOW,
-        StatementKind.SET,
-    }
+from proxy.policy.expressions import AttributeValue
+from proxy.policy.patterns import ColumnPath, Path, column_matches, is_glob
+from proxy.policy.rules import (
+    DEFAULT_STATEMENTS,
+    Identity,
+    LimitRule,
+    Limits,
+    MaskRule,
+    PolicyTest,
+    Role,
+    RowRule,
+    StatementKind,
+    TableRule,
+    TagRule,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Where a rule stands: for `check`, `simulate` and reasons. `line` and `column` count from 1."""
-
-    file: str
-    line: int
-    column: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a session is: fixed at login, never written by the session."""
-
-    user: str
-    roles: tuple[str, ...]
-    bypass: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """`users` are names or globs (`bi_*`), matched with case."""
-
-    name: str
-    users: tuple[str, ...]
-    where: Where
-    bypass: bool = False
-    attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
-
-    def has(self, user: str) -> bool:
-        return any(fnmatch.fnmatchcase(user, pattern) for pattern in self.users)
-
-
-@dataclass(frozen=True, slots=True)
-class TableRule:
-    """Tables that `roles` may read (and write, where `write` says so). Patterns are `schema.table` globs."""
-
-    patterns: tuple[str, ...]
-    roles: frozenset[str]
-    where: Where
-    write: frozenset[StatementKind] = frozenset()
-
-    def matches(self, name: Name) -> bool:
-        return any(glob_matches(pattern, name) for pattern in self.patterns)
-
-
-class Mask(ABC):
-    """Base of the SQL masks (`proxy.policy.masks`): a typed object made when the policy loads."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def expression(self, column: str, type_name: str) -> str:
-        """SQL over `column` (a quoted reference) of that type: total, deterministic, of the column's own type."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaskRule:
-    """A mask for tagged or named columns. `columns` are `schema.table.column` patterns; `tag` or `columns` is set."""
-
-    mask: Mask
-    where: Where
-    tag: str | None = None
-    columns: tuple[str, ...] = ()
-    exempt: frozenset[str] = frozenset()
-    """Roles of `except`: a session with one of them is not masked by this rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class TagRule:
-    """Columns that carry a tag. Patterns are `schema.table.column` globs."""
-
-    columns: tuple[str, ...]
-    tag: str
-    where: Where
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyTest:
-    """A test that a policy brings: `sql` as `user` gives `rows`, or is refused."""
-
-    user: str
-    sql: str
-    where: Where
-    rows: tuple[tuple[object, ...], ...] | None = None
-    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,9 +40,15 @@ class Policy:
     roles: Mapping[str, Role]
     tables: tuple[TableRule, ...] = ()
     tags: tuple[TagRule, ...] = ()
+    tag_parents: Mapping[str, str] = field(default_factory=dict)
+    """Tag to the tag whose mask it has where it has none of its own. No cycles."""
     masks: tuple[MaskRule, ...] = ()
+    rows: tuple[RowRule, ...] = ()
+    limits: tuple[LimitRule, ...] = ()
     statements: frozenset[StatementKind] = DEFAULT_STATEMENTS
     allow_unnamed_tables: bool = False
+    unnamed_columns: MaskRule | None = None
+    """What holds for a column that no tag or mask rule names: nothing, or (`defaults.columns: mask`) this."""
     trusted_functions: frozenset[str] = frozenset()
     """Normalised signatures: `schema.name(type, type)`."""
     tests: tuple[PolicyTest, ...] = ()
@@ -171,7 +61,7 @@ class Policy:
         found = [role for role in self.roles.values() if role.has(user)]
         if not found:
             return None
-        return Identity(user, tuple(r.name for r in found), all(r.bypass for r in found))
+        return Identity(user, tuple(r.name for r in found), all(r.bypass for r in found), _attributes(found))
 
     def may_read(self, identity: Identity, table: Name) -> bool:
         """Whether a rule lets one of the identity's roles read `table`; `defaults.tables` decides for unnamed ones."""
@@ -180,142 +70,161 @@ class Policy:
             return self.allow_unnamed_tables
         return any(rule.roles & set(identity.roles) for rule in rules)
 
+    def may_write(self, identity: Identity, table: Name, kind: StatementKind) -> bool:
+        """Whether a rule that lets one of the identity's roles read `table` also grants this kind of writing."""
+        roles = set(identity.roles)
+        return any(kind in rule.write and rule.roles & roles and rule.matches(table) for rule in self.tables)
+
+    def revealed(self, identity: Identity, table: Name) -> frozenset[str]:
+        """The constraints of `table` whose errors the identity may see although they tell of masked values."""
+        roles = set(identity.roles)
+        rules = [rule for rule in self.tables if rule.roles & roles and rule.matches(table)]
+        return frozenset().union(*(rule.reveal for rule in rules))
+
+    def filters_of(self, identity: Identity, table: Name) -> tuple[RowRule, ...]:
+        """The row filters that hold for the identity on exactly this table; all of them have to be true."""
+        return () if identity.bypass else tuple(rule for rule in self.rows if rule.holds(identity.roles, table))
+
+    def limits_for(self, identity: Identity) -> Limits | None:
+        """The lowest of each limit over the rules for the identity's roles, or None where there is no rule."""
+        rules = [rule.limits for rule in self.limits if rule.roles & set(identity.roles)]
+        return None if identity.bypass or not rules else _lowest(rules)
+
     def mask_for(self, identity: Identity, table: Name, column: str) -> MaskRule | None:
-        """The rule that masks this column for this identity, or None. Most precise rule first."""
+        """The rule that masks this whole column for this identity, or None. Most precise rule first."""
         rule = self._rule_for(table, column)
-        if rule is None or rule.exempt & set(identity.roles):
-            return None
-        return rule
+        return None if rule is None or rule.exempts(identity.roles) else rule
+
+    def paths_for(self, identity: Identity, table: Name, column: str) -> tuple[tuple[Path, MaskRule], ...]:
+        """The rules that mask parts of this column for this identity, longest path first."""
+        rules = self._path_rules(table, column).items()
+        found = [(path, rule) for path, rule in rules if not rule.exempts(identity.roles)]
+        return tuple(sorted(found, key=lambda pair: -len(pair[0])))
 
     def tags_of(self, table: Name, column: str) -> frozenset[str]:
-        """Every tag that a `columns` rule puts on this column."""
+        """Every tag that a `columns` rule puts on this column, without those that they inherit from."""
         return frozenset(r.tag for r in self.tags if any(column_matches(p, table, column) for p in r.columns))
 
     def is_private(self, table: Name, column: str) -> bool:
-        """Tagged, or under a mask for somebody: its values never reach a model."""
-        return bool(self.tags_of(table, column)) or self._rule_for(table, column) is not None
+        """Tagged, or under a mask for somebody, in whole or in part: its values never reach a model."""
+        if self.tags_of(table, column) or self._rule_for(table, column) is not None:
+            return True
+        return bool(self._path_rules(table, column)) or self._has_tagged_path(table, column)
 
     def names_columns_of(self, table: Name) -> bool:
         """Whether a tag or mask rule names columns of exactly this table: a glob that happens to match does not."""
-        patterns = [p for tag in self.tags for p in tag.columns] + [p for mask in self.masks for p in mask.columns]
-        return any(tuple(p.split(".")[:2]) == table for p in patterns)
+        return any(tuple(p.split(".")[:2]) == table for p in self._claimed)
+
+    def why(self, rule: MaskRule, table: Name, column: str) -> str:
+        """In words, why `rule` is the one that holds for the column."""
+        if rule is self.unnamed_columns:
+            return "no rule names the column"
+        if rule.tag is not None:
+            own = self.tags_of(table, column)
+            via = next((tag for tag in sorted(own) if rule.tag in self.lineage(tag)), rule.tag)
+            return f"tag {rule.tag}" if via == rule.tag else f"tag {via}, which is {rule.tag}"
+        ranks = [is_glob(p) for p in rule.columns if column_matches(p, table, column)]
+        return "a pattern" if ranks and all(ranks) else "named"
+
+    def lineage(self, tag: str) -> tuple[str, ...]:
+        """The tag, then what it inherits from, nearest first."""
+        found = [tag]
+        while (parent := self.tag_parents.get(found[-1])) is not None:
+            found.append(parent)
+        return tuple(found)
+
+    # Time
+
+    def at(self, moment: datetime) -> Policy:
+        """The policy without the exceptions that have ended by `moment`."""
+        if all(exemption.holds(moment) for rule in self.masks for exemption in rule.exemptions):
+            return self
+        masks = tuple(
+            replace(rule, exemptions=tuple(e for e in rule.exemptions if e.holds(moment))) for rule in self.masks
+        )
+        return replace(self, masks=masks)
+
+    def changes_at(self) -> datetime | None:
+        """The next moment at which an exception ends, or None."""
+        ends = [e.until for rule in self.masks for e in rule.exemptions if e.until is not None]
+        return min(ends, default=None)
+
+    # Precedence
 
     @cached_property
     def _memo(self) -> dict[tuple[Name, str], MaskRule | None]:
         return {}
 
+    @cached_property
+    def _claimed(self) -> tuple[str, ...]:
+        """Every column pattern of a tag or mask rule."""
+        rules: tuple[TagRule | MaskRule, ...] = (*self.tags, *self.masks)
+        return tuple([p for r in rules for p in r.columns] + [p.pattern for p in self._paths])
+
+    @cached_property
+    def _paths(self) -> tuple[ColumnPath, ...]:
+        rules: tuple[TagRule | MaskRule, ...] = (*self.tags, *self.masks)
+        return tuple(path for rule in rules for path in rule.paths)
+
     def _rule_for(self, table: Name, column: str) -> MaskRule | None:
         key = (table, column)
         if key not in self._memo:
-            self._memo[key] = min(
-                (pair for rule in self.masks if (pair := self._precedence(rule, table, column))),
-                key=lambda pair: pair[0],
-                default=(0, None),
-            )[1]
+            ranked = [pair for rule in self.masks if (pair := self._precedence(rule, table, column))]
+            found = min(ranked, key=lambda pair: pair[0])[1] if ranked else None
+            if found is None and not any(column_matches(p, table, column) for p in self._claimed):
+                found = self.unnamed_columns
+            self._memo[key] = found
         return self._memo[key]
 
-    def _precedence(self, rule: MaskRule, table: Name, column: str) -> tuple[int, MaskRule] | None:
-        """0 named, 1 tag, 2 glob; None where the rule says nothing of the column."""
+    def _precedence(self, rule: MaskRule, table: Name, column: str) -> tuple[tuple[int, int], MaskRule] | None:
+        """(0, 0) named, (1, generations) tag, (2, 0) glob; None where the rule says nothing of the column."""
         if rule.tag is not None:
-            return (1, rule) if rule.tag in self.tags_of(table, column) else None
+            lineages = [self.lineage(tag) for tag in self.tags_of(table, column)]
+            ages = [line.index(rule.tag) for line in lineages if rule.tag in line]
+            return ((1, min(ages)), rule) if ages else None
         ranks = [2 if is_glob(p) else 0 for p in rule.columns if column_matches(p, table, column)]
-        return (min(ranks), rule) if ranks else None
+        return ((min(ranks), 0), rule) if ranks else None
+
+    def _path_rules(self, table: Name, column: str) -> dict[Path, MaskRule]:
+        """Path into the column to the rule that holds there, by the same precedence."""
+        if not self._paths:
+            return {}
+        found: dict[Path, tuple[tuple[int, int], MaskRule]] = {}
+        for rule in self.masks:
+            for path, rank in self._path_ranks(rule, table, column):
+                if path not in found or rank < found[path][0]:
+                    found[path] = (rank, rule)
+        return {path: rule for path, (_, rule) in found.items()}
+
+    def _path_ranks(self, rule: MaskRule, table: Name, column: str) -> Iterator[tuple[Path, tuple[int, int]]]:
+        for path in rule.paths:
+            if column_matches(path.pattern, table, column):
+                yield path.steps, (2 if is_glob(path.pattern) else 0, 0)
+        if rule.tag is None:
+            return
+        for tagged in self.tags:
+            line = self.lineage(tagged.tag)
+            for path in tagged.paths:
+                if rule.tag in line and column_matches(path.pattern, table, column):
+                    yield path.steps, (1, line.index(rule.tag))
+
+    def _has_tagged_path(self, table: Name, column: str) -> bool:
+        return any(column_matches(p.pattern, table, column) for r in self.tags for p in r.paths)
 
 
-def is_glob(pattern: str) -> bool:
-    return any(c in pattern for c in "*?[")
+def _attributes(roles: Iterable[Role]) -> tuple[tuple[str, AttributeValue], ...]:
+    found: dict[str, list[AttributeValue]] = {}
+    for role in roles:
+        for name, value in role.attributes.items():
+            found.setdefault(name, []).append(value)
+    # True == 1 in Python, and not in SQL.
+    same = {name: len({repr(value) for value in values}) == 1 for name, values in found.items()}
+    return tuple((name, values[0]) for name, values in sorted(found.items()) if same[name])
 
 
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(pattern))
-
-
-def glob_matches(pattern: str, table: Name) -> bool:
-    """Whether a `schema.table` pattern names `table`; each part is matched by itself."""
-    parts = pattern.split(".")
-    return len(parts) == len(table) and all(_compiled(p).match(v) for p, v in zip(parts, table, strict=True))
-
-
-def column_matches(pattern: str, table: Name, column: str) -> bool:
-    """Whether a `schema.table.column` pattern names the column; each part is matched by itself."""
-    parts = pattern.split(".")
-    return len(parts) == 3 and all(  # noqa: PLR2004
-        _compiled(p).match(v) for p, v in zip(parts, (*table, column), strict=True)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The policy's no. SQLSTATE 42501: the role may not; 0A000: the veil cannot analyse it; others: as PostgreSQL.
-
-    `position` counts characters from 1 in the client's text. `unknown` names a relation that the catalogue does not
-    have: worth a refresh before it is final.
-    """
-
-    sqlstate: str
-    message: str
-    hint: str | None = None
-    detail: str | None = None
-    position: int | None = None
-    unknown: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What a statement does to the session once the server says it is complete. `kind` is one of:
-
-    search_path (`value`: the new path, `local`: until the transaction ends), search_path_reset, begin, commit,
-    rollback, savepoint, release, rollback_to (`name`), prepare, execute (`name`), deallocate (`name`; None is all),
-    reset_all, discard_all.
-    """
-
-    kind: str
-    name: str | None = None
-    value: tuple[str, ...] = ()
-    local: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStatement:
-    """One statement of the client's text, in order."""
-
-    kind: StatementKind | None
-    """None: an empty statement."""
-    effect: Effect | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedMask:
-    """For `simulate` and the audit: which rule masked which column."""
-
-    relation: str
-    column: str
-    mask: str
-    where: Where
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What runs instead of the client's text.
-
-    `sql` is the text to send. `rewritten` is False where it is the client's own, byte for byte. `touched` are the
-    relations with rules that the statement reads. `tree` is the rewritten tree with the client's locations, and
-    `original` the client's text, for the positions in errors; both are empty where nothing was rewritten.
-    """
-
-    sql: str = field(repr=False)
-    statements: tuple[PlannedStatement, ...]
-    rewritten: bool = False
-    touched: frozenset[str] = frozenset()
-    masks: tuple[AppliedMask, ...] = ()
-    policy_version: str = ""
-    catalog_version: int = 0
-    tree: bytes = field(default=b"", repr=False)
-    original: str = field(default="", repr=False)
-
-    def original_position(self, position: int) -> int | None:
-        """The client's position (from 1) for one in `sql` (from 1), or None where nothing of the client's stands."""
-        if not self.rewritten:
-            return position
-        return parser.original_position(self.tree, self.original, self.sql, position)
+def _lowest(rules: list[Limits]) -> Limits:
+    lowest = {
+        f.name: min((v for rule in rules if (v := getattr(rule, f.name)) is not None), default=None)
+        for f in fields(Limits)
+    }
+    return Limits(**lowest)

@@ -5,7 +5,7 @@ It never leaves this package: `decide` turns it back into a value.
 
 from __future__ import annotations
 
-from proxy.policy.model import Refusal
+from proxy.policy.plan import Refusal
 
 HINT = "docs/veil.md says what a masked role may run"
 

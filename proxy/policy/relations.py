@@ -16,8 +16,10 @@ from proxy.policy import parser, system
 from proxy.policy.catalog import Catalog, Name, Relation
 from proxy.policy.derived import derived_columns, expression_uses, reads_whole_rows
 from proxy.policy.masks import Null
-from proxy.policy.model import AppliedMask, Identity, MaskRule, Policy, Refusal
+from proxy.policy.model import Policy
+from proxy.policy.plan import AppliedMask, Refusal
 from proxy.policy.refused import Refused, denied, unsupported
+from proxy.policy.rules import Identity, MaskRule
 
 READABLE_KINDS = frozenset("rpvmf")
 ALIAS = "t"

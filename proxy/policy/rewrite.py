@@ -17,7 +17,7 @@ from proxy.policy import parser
 from proxy.policy.catalog import Relation
 from proxy.policy.describe import location_of, readable
 from proxy.policy.grouping import Source, complete_groups, range_variables
-from proxy.policy.model import AppliedMask
+from proxy.policy.plan import AppliedMask
 from proxy.policy.references import References
 from proxy.policy.refused import Refused, denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.policy.model import Refusal
+from proxy.policy.plan import Refusal
 from proxy.policy.refused import HINT
 from proxy.policy.system import SECRET_SETTINGS
 

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from proxy.policy import parser
 from proxy.policy.describe import readable
-from proxy.policy.model import Effect, PlannedStatement, Refusal, StatementKind
+from proxy.policy.plan import Effect, PlannedStatement, Refusal
 from proxy.policy.refused import Refused, denied, unsupported
 from proxy.policy.relations import quoted
 from proxy.policy.rewrite import Rewriter
+from proxy.policy.rules import StatementKind
 from proxy.policy.settings_list import may_reset, may_search, may_set, may_show
 
 Node = Any

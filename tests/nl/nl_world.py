@@ -11,8 +11,9 @@ from proxy.nl.ports import AskContext
 from proxy.policy.catalog import Catalog, Column, ForeignKey, Relation, UserType
 from proxy.policy.decide import Veil
 from proxy.policy.masks import build_mask
-from proxy.policy.model import Identity, MaskRule, Policy, Role, TableRule, TagRule, Where
+from proxy.policy.model import Policy
 from proxy.policy.private import PrivateColumn
+from proxy.policy.rules import Exemption, Identity, MaskRule, Role, TableRule, TagRule, Where
 from proxy.privacy.placeholders import Vault
 from proxy.privacy.spans import Span
 
@@ -70,7 +71,7 @@ POLICY = Policy(
     },
     tables=(TableRule(("shop.*",), frozenset({"analyst"}), HERE),),
     tags=(TagRule(("*.*.email",), "email", HERE), TagRule(("shop.customers.name",), "name", HERE)),
-    masks=(MaskRule(build_mask("email", {}), HERE, tag="email", exempt=frozenset({"dba"})),),
+    masks=(MaskRule(build_mask("email", {}), HERE, tag="email", exemptions=(Exemption("dba"),)),),
 )
 
 VEIL = Veil(POLICY, CATALOG)

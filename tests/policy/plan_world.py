@@ -5,7 +5,8 @@ from __future__ import annotations
 from proxy.policy.catalog import Catalog, Column, Relation, UserFunction, UserOperator, UserType
 from proxy.policy.decide import Veil
 from proxy.policy.masks import build_mask
-from proxy.policy.model import Identity, MaskRule, Policy, Role, TableRule, Where
+from proxy.policy.model import Policy
+from proxy.policy.rules import Exemption, Identity, MaskRule, Role, TableRule, Where
 
 HERE = Where("policy.yaml", 1)
 SEARCH_PATH = ("public",)
@@ -92,7 +93,7 @@ POLICY = Policy(
     masks=(
         MaskRule(build_mask("null", {}), HERE, columns=("hr.emp.ssn",)),
         MaskRule(build_mask("null", {}), HERE, columns=("hr.keyed.ssn",)),
-        MaskRule(build_mask("null", {}), HERE, columns=("hr.emp.salary",), exempt=frozenset({"payroll"})),
+        MaskRule(build_mask("null", {}), HERE, columns=("hr.emp.salary",), exemptions=(Exemption("payroll"),)),
     ),
     trusted_functions=frozenset({"public.twice(integer)"}),
 )

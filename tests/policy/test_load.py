@@ -19,7 +19,8 @@ from proxy.policy.load import PolicyProblems, load_policies
 from proxy.policy.load_patterns import meet
 from proxy.policy.load_signatures import normalised
 from proxy.policy.masks import MASKS
-from proxy.policy.model import Policy, StatementKind
+from proxy.policy.model import Policy
+from proxy.policy.rules import StatementKind
 
 FILES = Path(__file__).parent / "load"
 REFUSED = sorted((FILES / "refused").glob("*.yaml"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from plan_world import SEARCH_PATH, identity, veil
 
-from proxy.policy.model import Refusal
+from proxy.policy.plan import Refusal
 
 FOLDER = Path(__file__).with_name("plans")
 _CASE = re.compile(r"== (?P<name>.+)\n(?P<sql>(?:.+\n)+)-> (?P<user>\w+): (?P<plan>(?:.+\n?)+)")

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.policy import load_rules
 from proxy.policy.masks import KEPT, LONGEST, MASKS, MAX_SHOWN, PLANNED_MASKS
-from proxy.policy.model import DEFAULT_STATEMENTS, StatementKind
+from proxy.policy.rules import DEFAULT_STATEMENTS, StatementKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from proxy.conversation import Conversation
 from proxy.errors import PgveilError
-from proxy.policy.model import Effect, Identity, Plan, PlannedStatement, Refusal, StatementKind
+from proxy.policy.plan import Effect, Plan, PlannedStatement, Refusal
+from proxy.policy.rules import Identity, StatementKind
 from proxy.ports import Asking, Services, StatementEvent, Task
 from proxy.refusals import POISON
 from proxy.relay import Links, Relay

@@ -19,7 +19,8 @@ from scripted import (
 )
 
 from proxy.errors import NotUnderstoodError
-from proxy.policy.model import Identity, Plan, Refusal
+from proxy.policy.plan import Plan, Refusal
+from proxy.policy.rules import Identity
 from proxy.relay import HELD_BYTES
 from proxy.wire.messages import (
     Bind,

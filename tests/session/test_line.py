@@ -17,7 +17,7 @@ from scripted import (
 )
 
 from proxy.policy import parser
-from proxy.policy.model import Effect, Plan, Refusal
+from proxy.policy.plan import Effect, Plan, Refusal
 from proxy.wire.messages import (
     Bind,
     BindComplete,

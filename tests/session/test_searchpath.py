@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policy.model import Effect
+from proxy.policy.plan import Effect
 from proxy.searchpath import SearchPath, parse_path
 
 START = ("public",)

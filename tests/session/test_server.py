@@ -14,7 +14,7 @@ from scripted import ANALYST, DBA, FakeAsker, FakeVeils, FakeWatcher, error
 
 from proxy.errors import PgveilError
 from proxy.handshake import Door
-from proxy.policy.model import Identity
+from proxy.policy.rules import Identity
 from proxy.ports import Watcher
 from proxy.server import Admission, Server
 from proxy.settings import UpstreamDsn

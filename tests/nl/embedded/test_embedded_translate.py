@@ -18,8 +18,8 @@ from proxy.nl.embedded.values import MAX_CANDIDATES, candidates
 from proxy.nl.embedded.words import singulars, split_identifier, stem, unglue
 from proxy.nl.schema import ColumnView, Family, SchemaView, TableView, build_schema_view
 from proxy.policy.catalog import Catalog, Column, ForeignKey, Relation
-from proxy.policy.model import Identity
 from proxy.policy.parser import nodes, parse
+from proxy.policy.rules import Identity
 
 SQL = {
     "how many orders": "SELECT COUNT(*) AS count FROM orders AS o",
