@@ -16,6 +16,7 @@ from functools import lru_cache
 
 _C = 'pg_catalog."C"'
 _DEFAULT = 'pg_catalog."default"'
+_BPCHAR = "pg_catalog.bpchar"
 
 
 class Family(Enum):
@@ -26,6 +27,16 @@ class Family(Enum):
     TIMESTAMP = auto()
     TIMESTAMPTZ = auto()
     BOOLEAN = auto()
+    INTEGER = auto()
+    """smallint, integer, bigint."""
+    NUMERIC = auto()
+    FLOAT = auto()
+    """real, double precision."""
+    UUID = auto()
+    JSON = auto()
+    """json, jsonb."""
+    ARRAY = auto()
+    """Of any element type, which is `element`; a type's name does not tell how many dimensions a value has."""
     OTHER = auto()
     FOREIGN = auto()
     """Outside pg_catalog and no array: maybe a domain."""
@@ -39,17 +50,30 @@ class SqlType:
     family: Family
     base: str
     """Without modifier and array marks."""
+    modifier: tuple[int, ...] = ()
+    """The numbers in parentheses: (10, 2) of numeric(10,2)."""
+    element: str | None = None
+    """An array's element type, as format_type would call it."""
 
     def cast(self, expression: str) -> str:
         """`expression` as a value of the type; nothing of it depends on the column's own collation."""
-        if self.sql == "pg_catalog.bpchar":
+        if self.sql == _BPCHAR:
             # As a type name without a length it deparses to char, which is char(1).
-            cast = f"pg_catalog.bpchar({expression}, -1, true)"
+            cast = f"{_BPCHAR}({expression}, -1, true)"
+        elif self.sql == f"{_BPCHAR}[]":
+            cast = f"CASE WHEN FALSE THEN ARRAY[{_BPCHAR}(NULL, -1, true)] ELSE {expression} END"
         else:
             cast = f"CAST({expression} AS {self.sql})"
-        if self.family is not Family.TEXT:
+        if self.collation is None:
             return cast
-        return f"{cast} COLLATE {_C if self.base == 'name' else _DEFAULT}"
+        return f"{cast} COLLATE {self.collation}"
+
+    @property
+    def collation(self) -> str | None:
+        """That of a mask's result, for text."""
+        if self.family is not Family.TEXT:
+            return None
+        return _C if self.base == "name" else _DEFAULT
 
     def text(self, column: str) -> str:
         """A column of the family TEXT as text, its trailing blanks gone where its length is fixed."""
@@ -61,7 +85,20 @@ class SqlType:
             return f"(CAST('{{}}' AS {self.sql}[]))[1]"
         return self.cast("NULL")
 
+    def bounds(self) -> tuple[str, str] | None:
+        """The least and greatest number of the type, as numeric constants; None where numeric has no bound or the type
+        rounds (real, double precision)."""
+        if self.family is Family.INTEGER:
+            bits = _BITS[self.base]
+            return str(-(2 ** (bits - 1))), str(2 ** (bits - 1) - 1)
+        if self.family is Family.NUMERIC and self.modifier:
+            precision, scale = (*self.modifier, 0)[:2]
+            most = f"{'9' * precision}e{-scale}"
+            return f"-{most}", most
+        return None
 
+
+_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 _IDENTIFIER = r'(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")'
 _TYPE = re.compile(
     rf"(?P<base>{_IDENTIFIER}(?:\.{_IDENTIFIER})?(?: (?:precision|varying|to|year|month|day|hour|minute|second))*)"
@@ -85,6 +122,15 @@ _FAMILIES = {
     "timestamp without time zone": Family.TIMESTAMP,
     "timestamp with time zone": Family.TIMESTAMPTZ,
     "boolean": Family.BOOLEAN,
+    "smallint": Family.INTEGER,
+    "integer": Family.INTEGER,
+    "bigint": Family.INTEGER,
+    "numeric": Family.NUMERIC,
+    "real": Family.FLOAT,
+    "double precision": Family.FLOAT,
+    "uuid": Family.UUID,
+    "json": Family.JSON,
+    "jsonb": Family.JSON,
 }
 
 
@@ -106,4 +152,7 @@ def sql_type(type_name: str) -> SqlType:
         family = _FAMILIES.get(base, Family.OTHER)
         bare = base in _KEYWORD_TYPES or base.split(" ")[0] in {"interval", "bit"}
         sql = type_name if bare else f"pg_catalog.{type_name}"
-    return SqlType(sql, Family.OTHER if match["array"] else family, base)
+    modifier = tuple(int(n) for n in re.findall(r"-?[0-9]+", match["modifier"] or ""))
+    if match["array"]:
+        return SqlType(sql, Family.ARRAY, base, modifier, type_name.removesuffix(match["array"]))
+    return SqlType(sql, family, base, modifier)
