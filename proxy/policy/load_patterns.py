@@ -3,6 +3,9 @@
 `*`, `?` and `[...]` are fnmatch's, with case. Names stand as in the catalogue, without quotes; a dot or another of
 these signs inside a name is written `?`.
 
+A column's pattern may go on into its values: `schema.table.column.field` into a composite, `->key` into JSON. A field
+or key is a name, no glob; a key with other signs than those of a name stands in double quotes.
+
 Whether two patterns can name one column is decided from their text, so that a policy is unambiguous on every
 database. Where the answer is not certain (two different [...] at one place) it is yes.
 """
@@ -10,9 +13,10 @@ database. Where the answer is not certain (two different [...] at one place) it 
 from __future__ import annotations
 
 import fnmatch
+import re
 from functools import lru_cache
 
-from proxy.policy.patterns import is_glob
+from proxy.policy.patterns import Path, Step, is_glob
 
 TABLE = ("schema", "table")
 COLUMN = ("schema", "table", "column")
@@ -32,6 +36,54 @@ def fault(pattern: str, parts: tuple[str, ...]) -> tuple[str, str | None] | None
     if any(fault_of_glob(part) for part in found):
         return f"the pattern {pattern!r} has a [ without its ]", "A [ in a name is written `?`."
     return None
+
+
+class PatternFault(ValueError):  # noqa: N818 - what a policy's author reads, not a fault of the program
+    """What is wrong with a pattern."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+_KEY = r'"(?:[^"]|"")+"|(?:(?!->)[^\s".*?\[\]>])+'
+_KEYS = re.compile(rf"(?:->(?:{_KEY}))*")
+
+
+def read_column(text: str) -> tuple[str, Path]:
+    """The `schema.table.column` of a pattern, and the steps from there into the values.
+
+    Raises PatternFault.
+    """
+    head, arrow, _ = text.partition("->")
+    keys = text[len(head) :]
+    parts = head.split(".")
+    pattern, names = ".".join(parts[: len(COLUMN)]), parts[len(COLUMN) :]
+    found = fault(pattern, COLUMN)
+    if found is None and '"' in head:
+        found = f"the pattern {text!r} has a quote", "Write names as the catalogue has them, without quotes."
+    if found is not None:
+        raise PatternFault(*found)
+    for name in names:
+        if not name or name != name.strip() or len(name) > MAX_PART:
+            raise PatternFault(f"the pattern {text!r} has a field without a name, or with blanks around it")
+        if is_glob(name):
+            raise PatternFault(f"the field {name!r} of {text!r} is a glob", "Fields and keys are named one by one.")
+    if arrow and _KEYS.fullmatch(keys) is None:
+        raise PatternFault(f"{keys!r} in the pattern {text!r} is not ->key", _likely_keys(keys))
+    steps = [Step(name, json=False) for name in names]
+    return pattern, (*steps, *(Step(_unquoted(key), json=True) for key in re.findall(rf"->({_KEY})", keys)))
+
+
+def _likely_keys(keys: str) -> str:
+    if "->>" in keys:
+        return "Write -> for ->>."
+    return 'A key with other signs stands in double quotes: ->"first name".'
+
+
+def _unquoted(key: str) -> str:
+    return key[1:-1].replace('""', '"') if key.startswith('"') else key
 
 
 def fault_of_glob(part: str) -> bool:

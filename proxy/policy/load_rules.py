@@ -1,4 +1,4 @@
-"""The sections of a policy file, read into rules. One reader per section; each leaves what is wrong in `problems`.
+"""The sections of a policy file, read into rules. One reader per section; each leaves what is wrong in its problems.
 
 The sections of all files are read in an order that lets later ones check against earlier ones (roles, then tags, then
 what refers to them), whichever file they stand in. Each key is documented in docs/policies.md.
@@ -8,56 +8,28 @@ It does not know the database: whether a table or a column exists is `check`'s.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import Final
 
 from proxy.policy import load_patterns
+from proxy.policy.expressions import AttributeValue, Scalar, is_attribute_name
+from proxy.policy.load_columns import read_columns, read_masks, read_rows, read_tags
+from proxy.policy.load_draft import EVERYBODY_S, Claim, Draft, read_role_names, refuse_bypass, table_patterns
 from proxy.policy.load_signatures import normalised
-from proxy.policy.load_yaml import Item, Problems
-from proxy.policy.masks import MaskProblem, Parameter, build_mask
-from proxy.policy.rules import (
-    DEFAULT_STATEMENTS,
-    Exemption,
-    Mask,
-    MaskRule,
-    PolicyTest,
-    Role,
-    StatementKind,
-    TableRule,
-    TagRule,
-    Where,
-)
+from proxy.policy.load_yaml import Item
+from proxy.policy.masks import Null
+from proxy.policy.rules import LimitRule, Limits, MaskRule, PolicyTest, Role, StatementKind, TableRule
 from proxy.settings.nearest import nearest
 
+__all__ = ["SECTIONS", "Claim", "Draft", "sections_of"]
+
 VERSION = "1"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A pattern and where it stands: what conflicts are made of, and what `check` holds against the catalogue."""
-
-    pattern: str
-    where: Where
-
-
-@dataclass(slots=True)
-class Draft:
-    """The policy as far as it is read."""
-
-    problems: Problems
-    roles: dict[str, Role] = field(default_factory=dict)
-    tables: list[tuple[TableRule, tuple[Claim, ...]]] = field(default_factory=list)
-    tags: list[tuple[TagRule, tuple[Claim, ...]]] = field(default_factory=list)
-    masks: list[tuple[MaskRule, tuple[Claim, ...]]] = field(default_factory=list)
-    statements: frozenset[StatementKind] = DEFAULT_STATEMENTS
-    allow_unnamed_tables: bool = False
-    defaults_at: dict[str, Where] = field(default_factory=dict)
-    trusted: dict[str, Where] = field(default_factory=dict)
-    tests: list[PolicyTest] = field(default_factory=list)
-
-    @property
-    def tag_names(self) -> frozenset[str]:
-        return frozenset(rule.tag for rule, _ in self.tags)
+WRITES: Final = (StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE, StatementKind.MERGE)
+MAX_SECONDS: Final = 2_147_483
+"""PostgreSQL counts milliseconds in 32 bits: https://www.postgresql.org/docs/current/runtime-config-client.html"""
+MAX_COUNT: Final = 1 << 53
 
 
 def read_roles(draft: Draft, section: Item) -> None:
@@ -76,112 +48,85 @@ def read_roles(draft: Draft, section: Item) -> None:
         )
 
 
-def _attributes(item: Item | None) -> Mapping[str, str | int | float | bool]:
-    found: dict[str, str | int | float | bool] = {}
-    for _, name, value in item.pairs("attributes") if item else ():
-        scalar = value.scalar(f"the attribute {name}")
-        if scalar is not None and scalar[0] is None:
-            value.complain(f"the attribute {name} has no value")
-        elif scalar is not None and scalar[0] is not None:
-            found[name] = scalar[0]
+def _attributes(item: Item | None) -> Mapping[str, AttributeValue]:
+    found: dict[str, AttributeValue] = {}
+    for key, name, value in item.pairs("attributes") if item else ():
+        if name in EVERYBODY_S:
+            key.complain(
+                f"the attribute {name} is everybody's own", "`{user.name}` is the login, `{user.roles}` a list."
+            )
+        elif not is_attribute_name(name):
+            key.complain(f"the attribute {name!r} is not a name", "Letters, digits and _, a digit not first.")
+        # A faulty one counts as there: one complaint about it is enough.
+        found[name] = _attribute(name, value)
     return found
 
 
+def _attribute(name: str, item: Item) -> AttributeValue:
+    if not item.is_list:
+        return _scalar(name, item)
+    values = tuple(_scalar(name, member) for member in item.items(name))
+    if len({type(value) for value in values}) > 1:
+        item.complain(f"the values of the attribute {name} have several types", "An array in SQL has one: quote texts.")
+    return values
+
+
+def _scalar(name: str, item: Item) -> Scalar:
+    scalar = item.scalar(f"the attribute {name}")
+    value = None if scalar is None else scalar[0]
+    if value is None:
+        if scalar is not None:
+            item.complain(f"the attribute {name} has no value")
+        return ""
+    if (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, str) and "\0" in value):
+        item.complain(f"the attribute {name} has a value that PostgreSQL has not")
+    return value
+
+
 def read_defaults(draft: Draft, section: Item) -> None:
-    found = section.fields("defaults", ("tables", "statements"))
+    found = section.fields("defaults", ("tables", "columns", "statements"))
     for name, value in found.items():
         if name in draft.defaults_at:
             value.complain(f"defaults.{name} is set twice", f"First at {draft.defaults_at[name]}.")
         draft.defaults_at.setdefault(name, value.where)
-    if "tables" in found and (text := found["tables"].text("defaults.tables")) is not None:
-        if text not in {"allow", "deny"}:
-            found["tables"].complain(f"defaults.tables must be allow or deny, not {text!r}")
-        draft.allow_unnamed_tables = text == "allow"
+    if "tables" in found:
+        draft.allow_unnamed_tables = _one_of(found["tables"], "defaults.tables", ("allow", "deny")) == "allow"
+    if "columns" in found and _one_of(found["columns"], "defaults.columns", ("mask", "allow")) == "mask":
+        draft.unnamed_columns = MaskRule(Null(), found["columns"].where)
     if "statements" in found:
         kinds = found["statements"].items("defaults.statements")
-        draft.statements = frozenset(kind for item in kinds if (kind := _kind(item)) is not None)
+        draft.statements = _kinds(kinds, "a kind of statement", tuple(StatementKind))
 
 
-def _kind(item: Item) -> StatementKind | None:
-    text = item.text("a kind of statement")
-    kinds = {kind.value: kind for kind in StatementKind}
-    if text is not None and text not in kinds:
-        item.complain(f"unknown kind of statement {text!r}{nearest(text, kinds)}")
-    return kinds.get(text or "")
+def _one_of(item: Item, what: str, choices: tuple[str, str]) -> str | None:
+    text = item.text(what)
+    if text is not None and text not in choices:
+        item.complain(f"{what} must be {' or '.join(choices)}, not {text!r}")
+    return text
+
+
+def _kinds(items: Iterable[Item], what: str, known: tuple[StatementKind, ...]) -> frozenset[StatementKind]:
+    names = {kind.value: kind for kind in known}
+    found = set()
+    for item in items:
+        text = item.text(what)
+        if text is not None and text not in names:
+            item.complain(f"unknown {what.removeprefix('a ')} {text!r}{nearest(text, names)}")
+        elif text is not None:
+            found.add(names[text])
+    return frozenset(found)
 
 
 def read_tables(draft: Draft, section: Item) -> None:
     for rule in section.items("tables"):
-        found = rule.fields("a rule for tables", ("allow", "roles", "write"), ("allow", "roles"))
-        claims = _patterns(found.get("allow"), "allow", load_patterns.TABLE)
-        roles = _roles(draft, found.get("roles"), "roles")
-        # Accepted, and refused when such a statement comes: this version's masked roles only read.
-        kinds = [_kind(item) for item in found["write"].items("write")] if "write" in found else []
-        write = frozenset(kind for kind in kinds if kind is not None)
-        draft.tables.append((TableRule(tuple(c.pattern for c in claims), roles, rule.where, write), claims))
-
-
-def read_columns(draft: Draft, section: Item) -> None:
-    for rule in section.items("columns"):
-        found = rule.fields("a rule for columns", ("columns", "tag"), ("columns", "tag"))
-        claims = _patterns(found.get("columns"), "columns", load_patterns.COLUMN)
-        tag = found["tag"].text("tag") if "tag" in found else None
-        if tag is not None:
-            draft.tags.append((TagRule(tuple(c.pattern for c in claims), tag, rule.where), claims))
-
-
-def read_masks(draft: Draft, section: Item) -> None:
-    for rule in section.items("masks"):
-        keys = ("tag", "columns", "mask", "with", "except", "when")
-        found = rule.fields("a rule for masks", keys, ("mask",))
-        if ("tag" in found) == ("columns" in found):
-            rule.complain("a rule for masks needs either 'tag' or 'columns'")
-        if "when" in found:
-            found["when"].complain("masks with a condition are not implemented yet", "Leave out `when`.")
-        exemptions = tuple(Exemption(role) for role in sorted(_roles(draft, found.get("except"), "except")))
-        claims = _patterns(found.get("columns"), "columns", load_patterns.COLUMN)
-        tag = _tag(draft, found["tag"]) if "tag" in found else None
-        mask = _mask(found)
-        if mask is not None and (tag is None) != (not claims):
-            columns = tuple(claim.pattern for claim in claims)
-            draft.masks.append((MaskRule(mask, rule.where, tag, columns, exemptions=exemptions), claims))
-
-
-def _tag(draft: Draft, item: Item) -> str | None:
-    tag = item.text("tag")
-    if tag is not None and tag not in draft.tag_names:
-        near = nearest(tag, draft.tag_names) if draft.tag_names else ""
-        item.complain(f"no column carries the tag {tag!r}{near}", "Tags are given under `columns`.")
-        return None
-    return tag
-
-
-def _mask(found: Mapping[str, Item]) -> Mask | None:
-    """The mask of a rule; a complaint about a parameter stands at that parameter."""
-    name = found["mask"].text("mask") if "mask" in found else None
-    keys = {text: (key, value) for key, text, value in found["with"].pairs("with")} if "with" in found else {}
-    if name is None:
-        return None
-    parameters: dict[str, Parameter] = {}
-    for text, (_, value) in keys.items():
-        scalar = _constant(value) if name == "constant" else value.scalar(text)
-        if scalar is None:
-            return None
-        parameters[text] = scalar[0]
-    try:
-        return build_mask(name, parameters)
-    except MaskProblem as problem:
-        place = found["mask"] if problem.parameter is None else keys[problem.parameter][0]
-        place.complain(problem.message, problem.hint)
-        return None
-
-
-def _constant(item: Item) -> tuple[Parameter] | None:
-    """As written: 1.50 is not 1.5 in a text column. A null stays null, to be refused."""
-    scalar = item.scalar("value")
-    if scalar is None or scalar[0] is None or isinstance(scalar[0], bool):
-        return scalar
-    return (str(item.node.value),)
+        found = rule.fields("a rule for tables", ("allow", "roles", "write", "reveal"), ("allow", "roles"))
+        claims = table_patterns(found.get("allow"), "allow")
+        roles = read_role_names(draft, found.get("roles"))
+        write = _kinds(found["write"].items("write") if "write" in found else (), "a kind of writing", WRITES)
+        names = found["reveal"].texts("reveal", "a constraint") if "reveal" in found else []
+        reveal = frozenset(name for _, name in names)
+        made = TableRule(tuple(c.pattern for c in claims), roles, rule.where, write, reveal)
+        draft.tables.append((made, claims))
 
 
 def read_functions(draft: Draft, section: Item) -> None:
@@ -196,19 +141,84 @@ def read_functions(draft: Draft, section: Item) -> None:
             item.complain(str(error), "For example: public.distance(point, point).")
 
 
+# Limits
+
+
+def read_limits(draft: Draft, section: Item) -> None:
+    keys = ("roles", "max_rows", "max_bytes", "statement_timeout_s", "max_cost", "max_concurrent")
+    for rule in section.items("limits"):
+        found = rule.fields("a rule for limits", keys, ("roles",))
+        roles = read_role_names(draft, found.get("roles"))
+        refuse_bypass(draft, found.get("roles"), "limit")
+        if not found.keys() - {"roles"}:
+            rule.complain("a rule for limits needs a limit", f"There is: {', '.join(keys[1:])}.")
+        limits = Limits(
+            max_rows=_count(found.get("max_rows"), "max_rows"),
+            max_bytes=_count(found.get("max_bytes"), "max_bytes"),
+            statement_timeout_s=_seconds(found.get("statement_timeout_s")),
+            max_cost=_number(found.get("max_cost"), "max_cost"),
+            max_concurrent=_count(found.get("max_concurrent"), "max_concurrent"),
+        )
+        draft.limits.append(LimitRule(roles, limits, rule.where))
+
+
+def _number(item: Item | None, what: str) -> float | None:
+    scalar = item.scalar(what) if item else None
+    if item is None or scalar is None:
+        return None
+    value = scalar[0]
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_COUNT:
+        return value
+    item.complain(f"{what} must be a positive number")
+    return None
+
+
+def _count(item: Item | None, what: str) -> int | None:
+    scalar = item.scalar(what) if item else None
+    if item is None or scalar is None:
+        return None
+    value = scalar[0]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_COUNT:
+        return value
+    item.complain(f"{what} must be a positive whole number")
+    return None
+
+
+def _seconds(item: Item | None) -> float | None:
+    value = _number(item, "statement_timeout_s")
+    if item is not None and value is not None and not 0.001 <= value <= MAX_SECONDS:  # noqa: PLR2004 - milliseconds
+        item.complain(f"statement_timeout_s must be from 0.001 to {MAX_SECONDS}")
+    return value
+
+
+# The policy's own tests
+
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+
+
 def read_tests(draft: Draft, section: Item) -> None:
     for rule in section.items("tests"):
-        found = rule.fields("a test", ("as", "sql", "rows", "refused"), ("as", "sql"))
+        found = rule.fields("a test", ("name", "as", "sql", "rows", "refused"), ("as", "sql"))
         user = found["as"].text("as") if "as" in found else None
         if user is not None and not any(role.has(user) for role in draft.roles.values()):
             found["as"].complain(f"the user {user!r} is in no role", "It could not log in.")
         sql = found["sql"].text("sql") if "sql" in found else None
-        refused = bool(found["refused"].flag("refused")) if "refused" in found else False
+        name = found["name"].text("name") if "name" in found else None
+        refused, sqlstate = _refusal(found["refused"]) if "refused" in found else (False, None)
         rows = _rows(found["rows"]) if "rows" in found else None
         if refused == ("rows" in found):
             rule.complain("a test needs either 'rows' or 'refused: true'")
         elif user is not None and sql is not None:
-            draft.tests.append(PolicyTest(user, sql, rule.where, rows, refused))
+            draft.tests.append(PolicyTest(user, sql, rule.where, rows, refused, name, sqlstate))
+
+
+def _refusal(item: Item) -> tuple[bool, str | None]:
+    """`true`, or the SQLSTATE that is expected: 42501 is no number here."""
+    text = item.text("refused") if not (item.is_list or item.is_mapping) else None
+    if text is not None and _SQLSTATE.fullmatch(text):
+        return True, text
+    flag = item.flag("refused", "true, false or an SQLSTATE such as 42501")
+    return flag is not False, None
 
 
 def _rows(item: Item) -> tuple[tuple[object, ...], ...]:
@@ -216,59 +226,12 @@ def _rows(item: Item) -> tuple[tuple[object, ...], ...]:
     return tuple(tuple(v[0] for value in row if (v := value.scalar("a value")) is not None) for row in rows)
 
 
-def read_rows(draft: Draft, section: Item) -> None:
-    """Row filters: their form is checked, and they are refused."""
-    for rule in section.items("rows"):
-        found = rule.fields("a rule for rows", ("table", "roles", "where"), ("table", "where"))
-        _roles(draft, found.get("roles"), "roles")
-        if (table := found.get("table")) is not None:
-            _pattern(table, "table", load_patterns.TABLE)
-    section.complain("row filters are not implemented yet", "A view with the condition can be allowed instead.")
-
-
-def read_limits(draft: Draft, section: Item) -> None:
-    """Limits: their form is checked, and they are refused."""
-    for rule in section.items("limits"):
-        found = rule.fields("a rule for limits", ("roles", "max_rows", "statement_timeout_s"), ("roles",))
-        _roles(draft, found.get("roles"), "roles")
-    section.complain("limits are not implemented yet", "ALTER ROLE ... SET statement_timeout is the server's own.")
-
-
-def _roles(draft: Draft, item: Item | None, what: str) -> frozenset[str]:
-    if item is None:
-        return frozenset()
-    named = item.texts(what, "a role") if what == "roles" else _listed(item, what)
-    for place, name in named:
-        if name not in draft.roles:
-            place.complain(f"unknown role {name!r}{nearest(name, draft.roles) if draft.roles else ''}")
-    return frozenset(name for _, name in named)
-
-
-def _listed(item: Item, what: str) -> list[tuple[Item, str]]:
-    return [(member, text) for member in item.items(what) if (text := member.text("a role")) is not None]
-
-
-def _patterns(item: Item | None, what: str, parts: tuple[str, ...]) -> tuple[Claim, ...]:
-    members: Iterable[Item] = (member for member, _ in item.texts(what, "a pattern")) if item else ()
-    return tuple(claim for member in members if (claim := _pattern(member, what, parts)) is not None)
-
-
-def _pattern(item: Item, what: str, parts: tuple[str, ...]) -> Claim | None:
-    text = item.text(what)
-    if text is None:
-        return None
-    fault = load_patterns.fault(text, parts)
-    if fault is not None:
-        item.complain(*fault)
-        return None
-    return Claim(text, item.where)
-
-
 SECTIONS: Mapping[str, Callable[[Draft, Item], None]] = {
     "roles": read_roles,
     "defaults": read_defaults,
     "tables": read_tables,
     "columns": read_columns,
+    "tags": read_tags,
     "masks": read_masks,
     "rows": read_rows,
     "functions": read_functions,
@@ -280,8 +243,10 @@ SECTIONS: Mapping[str, Callable[[Draft, Item], None]] = {
 
 def sections_of(document: Item) -> Mapping[str, Item]:
     """The sections of one file, its version checked."""
-    found = document.fields("a policy", ("version", *SECTIONS), ("version",))
+    found = document.fields("a policy", ("version", "enforce", *SECTIONS), ("version",))
     version = found["version"].text("version") if "version" in found else None
     if version is not None and version != VERSION:
         found["version"].complain(f"version {version} is not known", f"This program reads `version: {VERSION}`.")
+    if "enforce" in found:
+        found["enforce"].flag("enforce")
     return found

@@ -26,6 +26,8 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NODES = 100_000
 """After the aliases are expanded."""
+MAX_DIGITS = 1000
+"""Of a number; Python reads no more than some thousand."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -96,6 +98,14 @@ class Item:
         """A key with nothing behind it."""
         return isinstance(self.node, yaml.ScalarNode) and self.node.tag == _TAG + "null" and not self.node.value
 
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.node, yaml.SequenceNode)
+
     def text(self, what: str) -> str | None:
         """The scalar as it is written, whatever YAML takes it for: a mask `null` is a name here."""
         if not isinstance(self.node, yaml.ScalarNode):
@@ -106,9 +116,9 @@ class Item:
             return str(self.node.value)
         return None
 
-    def flag(self, what: str) -> bool | None:
+    def flag(self, what: str, expected: str = "true or false") -> bool | None:
         if self.node.tag != _TAG + "bool":
-            self.complain(f"{what} must be true or false")
+            self.complain(f"{what} must be {expected}")
             return None
         return str(self.node.value).lower() in _TRUE
 
@@ -171,6 +181,12 @@ class Item:
                     self.complain(f"{what} needs {name!r}")
         return found
 
+    def says_no(self, name: str) -> bool:
+        """Whether a mapping has this key with a plain false. No complaints."""
+        pairs = self.node.value if self.is_mapping else []
+        values = [value for key, value in pairs if key.value == name]
+        return any(v.tag == _TAG + "bool" and v.value.lower() not in _TRUE for v in values)
+
     def _sources(self, merged: Item) -> Iterator[Item]:
         nodes = merged.node.value if isinstance(merged.node, yaml.SequenceNode) else [merged.node]
         return (self._of(node) for node in nodes)
@@ -191,7 +207,8 @@ def _value(tag: str, text: str) -> Parameter:
     if tag == "bool":
         return text.lower() in _TRUE
     digits = text.lstrip("+-")
-    if tag == "int" and digits.isdecimal() and digits.isascii() and (digits == "0" or digits[0] != "0"):
+    plain = digits.isdecimal() and digits.isascii() and len(digits) <= MAX_DIGITS
+    if tag == "int" and plain and (digits == "0" or digits[0] != "0"):
         return int(text)
     if tag == "float" and ":" not in text and "_" not in text and text.lstrip("+-")[:1] != ".":
         return float(text)

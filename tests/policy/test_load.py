@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import ConfigError
-from proxy.policy.load import PolicyProblems, load_policies
-from proxy.policy.load_patterns import meet
+from proxy.policy.load import PolicyProblems, load_policies, load_shadow, load_shadow_with_places, load_with_places
+from proxy.policy.load_patterns import meet, read_column
 from proxy.policy.load_signatures import normalised
 from proxy.policy.masks import MASKS
 from proxy.policy.model import Policy
-from proxy.policy.rules import StatementKind
+from proxy.policy.patterns import ColumnPath, Step
+from proxy.policy.rules import Exemption, Limits, Predicates, StatementKind
 
 FILES = Path(__file__).parent / "load"
 REFUSED = sorted((FILES / "refused").glob("*.yaml"))
@@ -131,6 +133,180 @@ def test_rules_know_where_they_stand(whole: Policy) -> None:
         assert rule.where.file == str(path)
         assert lines[rule.where.line - 1][rule.where.column - 1 :].startswith("{")
         assert rule.mask.name in lines[rule.where.line - 1]
+
+
+@pytest.fixture(scope="module")
+def rules() -> Policy:
+    return load_policies(FILES / "accepted" / "rules.yaml")
+
+
+def test_lists_are_attributes_of_one_type(rules: Policy) -> None:
+    assert rules.roles["desk"].attributes == {
+        "region": "EU",
+        "teams": ("blue", "7"),
+        "levels": (1, 2),
+        "shares": (0.5,),
+        "flags": (True, False),
+        "none": (),
+    }
+
+
+def test_an_attribute_that_two_roles_set_differently_is_none(rules: Policy) -> None:
+    dan = rules.identify("dan")
+    assert dan is not None
+    assert dan.attribute("region") is None
+    assert dan.attribute("level") == 2
+    assert (dan.attribute("name"), dan.attribute("roles")) == ("dan", ("desk", "support"))
+
+
+@pytest.mark.parametrize(
+    ("column", "mask"),
+    [
+        ("hr.emp.email", "redact"),  # email inherits from contact
+        ("hr.emp.ssn", "null"),  # national_id from pii
+        ("hr.emp.note", "redact"),  # its own tag is nearer than the one that national_id inherits from
+        ("hr.emp.other", "null"),  # no rule names it
+        ("hr.emp.home", None),  # a part of it is named
+    ],
+)
+def test_inherited_masks_and_drift(rules: Policy, column: str, mask: str | None) -> None:
+    schema, table, name = column.split(".")
+    eva = rules.identify("eva")
+    assert eva is not None
+    rule = rules.mask_for(eva, (schema, table), name)
+    assert (rule.mask.name if rule else None) == mask
+
+
+def test_parts_of_columns(rules: Policy) -> None:
+    eva = rules.identify("eva")
+    assert eva is not None
+    found = rules.paths_for(eva, ("shop", "orders"), "payload")
+    assert [(path, rule.mask.name) for path, rule in found] == [
+        ((Step("buyer", json=True), Step("e.mail", json=True)), "redact"),
+        ((Step("phone", json=True),), "redact"),
+    ]
+    banks = next(rule for rule in rules.masks if "hr.emp.iban" in rule.columns)
+    assert banks.paths == (ColumnPath("hr.emp.bank", (Step("bic", json=False),)),)
+    assert [str(path) for tag in rules.tags for path in tag.paths][-1] == "a.b.c.field->key"
+
+
+def test_conditions_and_predicates(rules: Policy) -> None:
+    by_column = {rule.columns[0]: rule for rule in rules.masks if rule.columns}
+    when = by_column["hr.emp.pay"].when
+    assert when is not None
+    assert when.attributes == ("region",)
+    assert when.columns == {"dept", "id"}
+    card = by_column["hr.emp.card"]
+    assert (card.predicates, card.reason) == (Predicates.RAW, "fraud desk compares cards")
+    assert by_column["hr.emp.tax"].predicates is Predicates.DENY
+    assert by_column["hr.emp.pay"].predicates is Predicates.MASKED
+
+
+def test_exceptions_end(rules: Policy) -> None:
+    moment = datetime(2026, 12, 31, 18, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    rule = next(rule for rule in rules.masks if rule.tag == "text")
+    assert rule.exemptions == (Exemption("dba"), Exemption("support", moment, "leave cover", "anna"))
+    assert rules.changes_at() == moment
+    sue = rules.identify("sue")
+    assert sue is not None
+    note = (("hr", "emp"), "note")
+    assert rules.at(moment - timedelta(seconds=1)).mask_for(sue, *note) is None
+    assert rules.at(moment).mask_for(sue, *note) is not None
+
+
+def test_row_filters(rules: Policy) -> None:
+    eva, sue = rules.identify("eva"), rules.identify("sue")
+    assert eva is not None
+    assert sue is not None
+    found = rules.filters_of(eva, ("shop", "orders"))
+    assert [rule.condition.attributes for rule in found] == [("region", "teams"), ("name",)]
+    assert [rule.condition.attributes for rule in rules.filters_of(sue, ("shop", "orders"))] == [("name",)]
+    assert rules.filters_of(eva, ("hr", "dept")) == ()
+
+
+def test_limits(rules: Policy) -> None:
+    eva, sue = rules.identify("eva"), rules.identify("sue")
+    assert eva is not None
+    assert sue is not None
+    assert rules.limits_for(eva) == Limits(100_000, 1_000_000, 30, 1e6, 4)
+    assert rules.limits_for(sue) == Limits(100_000, 1_000_000, 0.5, 1e6, 4)
+
+
+def test_what_tables_grant(rules: Policy) -> None:
+    eva = rules.identify("eva")
+    assert eva is not None
+    assert all(rules.may_write(eva, ("shop", "orders"), StatementKind(k)) for k in ("insert", "update", "merge"))
+    assert rules.revealed(eva, ("shop", "orders")) == {"email_key"}
+
+
+def test_names_and_sqlstates_of_tests(rules: Policy) -> None:
+    assert [(t.name, t.refused, t.sqlstate) for t in rules.tests] == [
+        ("no ssn", False, None),
+        (None, True, "42501"),
+        (None, True, "0A000"),
+        (None, True, None),
+    ]
+
+
+SHADOW = FILES / "accepted" / "shadow"
+
+
+def test_the_shadow_is_a_policy_of_its_own() -> None:
+    policy, shadow = load_policies(SHADOW), load_shadow(SHADOW)
+    assert shadow is not None
+    assert [rule.mask.name for rule in policy.masks] == ["partial"]
+    assert [rule.mask.name for rule in shadow.masks] == ["null"]
+    assert (policy.identify("bi_one"), policy.digest) != (shadow.identify("bi_one"), shadow.digest)
+    assert load_with_places(SHADOW)[0] == policy
+    found = load_shadow_with_places(SHADOW)
+    assert found is not None
+    assert found[0] == shadow
+    assert load_shadow(FILES / "accepted" / "whole.yaml") is None
+
+
+def test_the_shadow_s_problems_are_its_own(tmp_path: Path) -> None:
+    good = "version: 1\nroles: {analyst: {users: [analyst]}}\n"
+    written(tmp_path, a=good, b="version: 1\nenforce: false\nrolls: {}\n")
+    expected = f"{tmp_path}/b.yaml:3:1: unknown key 'rolls' in a policy; did you mean roles?"
+    digest = load_policies(tmp_path).digest
+    for load in (load_shadow, load_with_places):
+        with pytest.raises(PolicyProblems) as caught:
+            load(tmp_path)
+        assert [str(problem) for problem in caught.value.problems] == [expected]
+    written(tmp_path, b="version: 1\nenforce: false\n")
+    assert load_policies(tmp_path).digest == digest
+    with pytest.raises(PolicyProblems, match="the policy has no role"):
+        load_shadow(tmp_path)
+    # And the other way round.
+    written(tmp_path, a="version: 1\nrolls: {}\n", b=f"{good}enforce: false\n")
+    assert load_shadow(tmp_path) is not None
+    with pytest.raises(PolicyProblems, match="rolls"):
+        load_policies(tmp_path)
+
+
+def test_shadows_alone_enforce_nothing(tmp_path: Path) -> None:
+    written(tmp_path, a="version: 1\nenforce: false\nroles: {analyst: {users: [analyst]}}\n")
+    hint = "A shadow needs a policy that is enforced beside it."
+    assert problems_of(tmp_path) == [
+        f"{tmp_path}:1:1: every file says `enforce: false`: nothing would be enforced ({hint})"
+    ]
+    assert load_shadow(tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "steps"),
+    [
+        ("a.b.c", "a.b.c", ""),
+        ("*.*.c->k", "*.*.c", "->k"),
+        ("a.b.c.d.e", "a.b.c", ".d.e"),
+        ("a.b.c.d->first-name->k2", "a.b.c", ".d->first-name->k2"),
+        ('a.b.c->"x->y"->"q""t"', "a.b.c", '->x->y->q"t'),
+        ("a.b.c->名前", "a.b.c", "->名前"),
+    ],
+)
+def test_paths(text: str, pattern: str, steps: str) -> None:
+    found, path = read_column(text)
+    assert (found, "".join(map(str, path))) == (pattern, steps)
 
 
 def test_a_directory_is_one_policy() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from proxy.policy import load_rules
-from proxy.policy.masks import KEPT, LONGEST, MASKS, MAX_SHOWN, PLANNED_MASKS
-from proxy.policy.rules import DEFAULT_STATEMENTS, StatementKind
+from proxy.policy.maskparts import LONGEST_JSON
+from proxy.policy.masks import KEPT, LONGEST, MASKS, MAX_SHOWN, PLANNED_MASKS, parameters
+from proxy.policy.rules import DEFAULT_STATEMENTS, Predicates, StatementKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
 
@@ -32,22 +32,32 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def keys_in_code(reader: str) -> set[str]:
     """The keys that a section's reader gives to `fields`, wherever it spells them."""
-    tree = ast.parse(Path(load_rules.__file__).read_text(encoding="utf-8"))
-    function = next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == reader)
+    files = Path(load_rules.__file__).parent.glob("load_*.py")
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    functions = (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef))
+    function = next(n for n in functions if n.name == reader)
     tuples = [n for n in ast.walk(function) if isinstance(n, ast.Tuple)]
     texts: list[list[str]] = [
         [e.value for e in t.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)] for t in tuples
     ]
-    return set(sorted(texts, key=len)[-1])
+    return set(sorted([[], *texts], key=len)[-1])
 
 
 def test_every_section_is_documented() -> None:
-    assert set(rows(section("Sections"))) == {"version", *load_rules.SECTIONS}
+    assert set(rows(section("Sections"))) == {"version", "enforce", *load_rules.SECTIONS}
 
 
 @pytest.mark.parametrize("name", load_rules.SECTIONS)
 def test_every_key_is_documented(name: str) -> None:
     assert set(rows(section(name))) == keys_in_code(f"read_{name}")
+
+
+def test_every_key_of_an_exception_is_documented() -> None:
+    assert set(rows(section("except"))) == keys_in_code("_exemption")
+
+
+def test_every_sort_of_predicates_is_documented() -> None:
+    assert set(rows(section("predicates"))) == {kind.value for kind in Predicates}
 
 
 def test_every_kind_of_statement_is_documented() -> None:
@@ -65,13 +75,14 @@ def test_every_mask_is_documented() -> None:
 
 @pytest.mark.parametrize("name", MASKS)
 def test_every_parameter_is_documented_with_its_default(name: str) -> None:
-    found: tuple[Any, ...] = fields(MASKS[name])  # type: ignore[arg-type]
+    found = parameters(MASKS[name])
     text = section(name)
     if not found:
         assert text.strip().startswith("Takes no parameters.")
         return
     documented = {key: cells[0].strip("`") for key, cells in rows(text).items()}
-    assert documented == {f.name: "required" if f.default is MISSING else str(f.default) for f in found}
+    words = {MISSING: "required", None: "NULL"}
+    assert documented == {key: words.get(f.default, str(f.default)) for key, f in found.items()}
 
 
 def test_every_planned_mask_is_documented() -> None:
@@ -83,3 +94,6 @@ def test_numbers_are_the_code_s() -> None:
     assert f"the space and `{KEPT.strip()}`" in text
     assert f"{LONGEST:,} characters" in text
     assert f"0 to {MAX_SHOWN}" in text
+    text = section("Arrays and parts of values")
+    assert f"over {LONGEST:,} elements" in text
+    assert f"over {LONGEST_JSON:,} characters" in text
