@@ -15,6 +15,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
+from proxy.policy.catalog_leakproof import Leakproof
+
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -36,6 +38,24 @@ class Column:
     comment: str | None = None
     generated: str | None = None
     """The expression of a generated column, as pg_get_expr writes it."""
+    plain_collation: bool = True
+    """Its collation is the database's default or "C", or its type has none: any two such columns can be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the server checks when a row is written, and may say no to: a unique index, for example.
+
+    `kind` is check, unique (primary keys too), exclusion, index (over an expression, or partial) or partition (the key
+    by which rows find their partition). `columns` are all that it reads. `validated` is False where rows from before
+    may break it. `expressions` are what it computes, as pg_get_expr writes it: one text may hold several, with commas.
+    """
+
+    name: str
+    kind: str
+    columns: frozenset[str]
+    validated: bool = True
+    expressions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,15 @@ class Relation:
     readable: bool = True
     """Whether the account that read the catalogue, which is everybody's, may read its rows."""
     depends: tuple[tuple[Name, str | None], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    has_rules: bool = False
+    """Rewrite rules besides a view's own: a statement on it may become another one."""
+    changes_inserts: bool = False
+    """A trigger may change a row before it is inserted."""
+    _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {column.name: column for column in self.columns})
 
     @property
     def key(self) -> Name:
@@ -76,18 +105,24 @@ class Relation:
         return self.schema in SYSTEM_SCHEMAS
 
     def column(self, name: str) -> Column | None:
-        return next((c for c in self.columns if c.name == name), None)
+        return self._by_name.get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """`table`.`columns` refer to `ref_table`.`ref_columns`, position by position."""
+    """`table`.`columns` refer to `ref_table`.`ref_columns`, position by position.
+
+    `on_delete` and `on_update` are pg_constraint's letters for what happens to the referring rows: a (no action),
+    r (restrict), c (cascade), n (set null), d (set default).
+    """
 
     name: str
     table: Name
     columns: tuple[str, ...]
     ref_table: Name
     ref_columns: tuple[str, ...]
+    on_delete: str = "a"
+    on_update: str = "a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +200,10 @@ class Catalog:
     user: str = ""
     builtin_functions: frozenset[str] = frozenset()
     builtin_types: frozenset[str] = frozenset()
+    composites: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """format_type's name of a composite type to its (field, type name) pairs."""
     enum_labels: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    leakproof: Leakproof = field(default_factory=Leakproof)
 
     @cached_property
     def schemas_by_relation(self) -> Mapping[str, frozenset[str]]:

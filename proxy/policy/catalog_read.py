@@ -23,6 +23,10 @@ from proxy.policy.catalog import (
     UserOperator,
     UserType,
 )
+from proxy.policy.catalog_constraints import QUERY as CONSTRAINTS
+from proxy.policy.catalog_constraints import constraints_by_relation
+from proxy.policy.catalog_leakproof import QUERIES as LEAKPROOF
+from proxy.policy.catalog_leakproof import leakproof_of
 from proxy.policy.functions import may_call
 
 Row = Mapping[str, Any]
@@ -30,8 +34,8 @@ Rows = Mapping[str, Sequence[Row]]
 
 
 _WATCHED = """
-pg_amproc pg_attribute pg_cast pg_class pg_constraint pg_description pg_enum pg_inherits pg_namespace pg_opclass
-pg_operator pg_proc pg_rewrite pg_type
+pg_amproc pg_attribute pg_cast pg_class pg_constraint pg_description pg_enum pg_index pg_inherits pg_namespace
+pg_opclass pg_operator pg_proc pg_rewrite pg_trigger pg_type
 """
 
 DIGEST = "SELECT pg_catalog.concat_ws('/', {}) AS digest".format(
@@ -57,7 +61,11 @@ QUERIES: Mapping[str, str] = {
                    AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable,
                coalesce('security_barrier=true' = ANY (c.reloptions)
                         OR 'security_barrier=on' = ANY (c.reloptions)
-                        OR 'security_barrier=1' = ANY (c.reloptions), false) AS security_barrier
+                        OR 'security_barrier=1' = ANY (c.reloptions), false) AS security_barrier,
+               EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite AS r
+                       WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS has_rules,
+               EXISTS (SELECT 1 FROM pg_catalog.pg_trigger AS g
+                       WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 7 = 7) AS changes_inserts
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
           AND n.nspname NOT LIKE 'pg\\_temp%' AND n.nspname NOT LIKE 'pg\\_toast%'
@@ -66,7 +74,8 @@ QUERIES: Mapping[str, str] = {
         SELECT a.attrelid::bigint AS relation, a.attname::text AS name, a.attnum::int AS attnum,
                pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.atttypid::bigint AS type_oid,
                a.attnotnull AS not_null, d.description AS comment,
-               CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END AS generated
+               CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END AS generated,
+               a.attcollation IN (0, 100, 950) AS plain_collation
         FROM pg_catalog.pg_attribute AS a
         JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
         LEFT JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
@@ -90,7 +99,7 @@ QUERIES: Mapping[str, str] = {
     """,
     "keys": """
         SELECT k.conname::text AS name, k.contype::text AS kind, k.conrelid::bigint AS relation,
-               k.confrelid::bigint AS referenced,
+               k.confrelid::bigint AS referenced, k.confdeltype::text AS on_delete, k.confupdtype::text AS on_update,
                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(num, at)
                      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.num
                      ORDER BY u.at) AS columns,
@@ -101,6 +110,7 @@ QUERIES: Mapping[str, str] = {
         WHERE k.contype IN ('p', 'f') AND k.conrelid >= 16384 AND k.conparentid = 0
         ORDER BY k.conrelid, k.conname
     """,
+    "constraints": CONSTRAINTS,
     "functions": """
         SELECT n.nspname::text AS schema, p.proname::text AS name, l.lanname::text AS language,
                ARRAY(SELECT pg_catalog.format_type(u.oid, NULL)
@@ -195,6 +205,18 @@ QUERIES: Mapping[str, str] = {
         JOIN pg_catalog.pg_type AS t ON t.oid = o.opcintype
         WHERE o.opcdefault
     """,
+    "composites": """
+        SELECT pg_catalog.format_type(t.oid, NULL) AS type_name,
+               pg_catalog.array_agg(a.attname::text ORDER BY a.attnum) AS fields,
+               pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum) AS types
+        FROM pg_catalog.pg_type AS t
+        JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE t.typtype = 'c' AND t.oid >= 16384
+          AND (c.relkind = 'c' OR EXISTS (
+              SELECT 1 FROM pg_catalog.pg_attribute AS u WHERE u.atttypid IN (t.oid, t.typarray)))
+        GROUP BY t.oid
+    """,
     "labels": """
         SELECT pg_catalog.format_type(e.enumtypid, NULL) AS type_name,
                pg_catalog.array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
@@ -208,6 +230,7 @@ QUERIES: Mapping[str, str] = {
         SELECT typname::text AS name FROM pg_catalog.pg_type
         WHERE typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND typtype <> 'c' AND oid < 16384
     """,
+    **LEAKPROOF,
 }
 
 
@@ -231,7 +254,11 @@ def build_catalog(rows: Rows, *, version: int, search_path: tuple[str, ...] = ("
         user=server["username"],
         builtin_functions=frozenset(row["name"] for row in rows["builtin_functions"]),
         builtin_types=frozenset(row["name"] for row in rows["builtin_types"]),
+        composites={
+            row["type_name"]: tuple(zip(row["fields"], row["types"], strict=True)) for row in rows["composites"]
+        },
         enum_labels={row["type_name"]: tuple(row["labels"]) for row in rows["labels"]},
+        leakproof=leakproof_of(rows),
     )
 
 
@@ -251,6 +278,8 @@ class _Parts:
         for row in rows["depends"]:
             if row["relation"] in names:
                 self._depends.setdefault(row["view"], []).append((names[row["relation"]], row["column_name"]))
+        names_of = {oid: [column.name for column in found] for oid, found in self._columns.items()}
+        self._constraints = constraints_by_relation(rows["constraints"], names_of)
         self._primary = {row["relation"]: tuple(row["columns"]) for row in rows["keys"] if row["kind"] == "p"}
 
     def relation(self, row: Row) -> Relation:
@@ -261,6 +290,7 @@ class _Parts:
             parents=tuple(self._parents.get(oid, ())),
             primary_key=self._primary.get(oid, ()),
             depends=tuple(self._depends.get(oid, ())),
+            constraints=tuple(self._constraints.get(oid, ())),
         )
 
 
@@ -272,6 +302,8 @@ def _foreign_keys(rows: Sequence[Row], names: Mapping[int, Name]) -> list[Foreig
             columns=tuple(row["columns"]),
             ref_table=names[row["referenced"]],
             ref_columns=tuple(row["referenced_columns"]),
+            on_delete=row["on_delete"],
+            on_update=row["on_update"],
         )
         for row in rows
         if row["kind"] == "f" and row["relation"] in names and row["referenced"] in names

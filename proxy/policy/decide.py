@@ -1,8 +1,8 @@
 """The veil: SQL text, a role and the catalogue in; a Plan or a Refusal out. Pure, and cached.
 
 A Veil is made for one policy and one catalogue; a new version of either is a new Veil, so no plan outlives what it
-was decided on. What runs is the rewritten tree: it is deparsed, parsed again, and must come back as the same tree
-with every relation in it named by schema. A statement that no rule touches is sent byte for byte as it came.
+was decided on. What runs is the rewritten tree: it is deparsed, parsed again, and must come back as the same tree;
+then the masked views are put in their places. A statement that no rule touches is sent byte for byte as it came.
 
 It does not run anything, and it does not know who is asking beyond the Identity that it is given.
 """
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
-from proxy.policy import parser
+from proxy.policy import parser, writes
 from proxy.policy.catalog import Catalog, Relation
+from proxy.policy.context import Context
+from proxy.policy.cuts import Cut
+from proxy.policy.maskedview import MaskedView
 from proxy.policy.model import Policy
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.refused import HINT, Refused
@@ -31,42 +33,82 @@ CACHED_TEXT = 8192
 """Longer texts (characters) are decided on every time: thousands of them would be a lot of memory."""
 READ_ONLY = frozenset({StatementKind.SELECT})
 
-Key = tuple[tuple[str, ...], bool, bool, tuple[str, ...], str]
+MAX_ROLE_SETS = 256
+"""Masked views are kept for so many; more are possible only where a policy asks for the user's name."""
+
+Who = tuple[tuple[str, ...], bool, str]
+Key = tuple[Who, bool, tuple[str, ...], frozenset[str], tuple[int, ...], str]
 
 
 class Veil:
-    """Decides on statements for one policy and one catalogue. Of the event loop, `decide_apart` excepted."""
+    """Decides on statements for one policy and one catalogue. Of the event loop, `decide_apart` excepted.
 
-    def __init__(self, policy: Policy, catalog: Catalog, *, cache_size: int = CACHE_SIZE) -> None:
+    Args:
+        on_floor: sessions log in where the floor's masked views are, and no protected table can be read.
+    """
+
+    def __init__(
+        self, policy: Policy, catalog: Catalog, *, on_floor: bool = False, cache_size: int = CACHE_SIZE
+    ) -> None:
         self.policy = policy
         self.catalog = catalog
+        self.on_floor = on_floor
         self._plans: OrderedDict[Key, Plan | Refusal] = OrderedDict()
         self._cache_size = cache_size
-        self._relations: dict[tuple[tuple[str, ...], bool], MaskedRelations] = {}
+        self._relations: OrderedDict[Who, MaskedRelations] = OrderedDict()
         self._lock = threading.Lock()
         self._apart: Veil | None = None
 
-    def decide_apart(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
-        """As `decide`, for a thread: one at a time, on state of its own. For texts that take longer than an event
-        loop should be held."""
-        with self._lock:
-            if self._apart is None:
-                self._apart = Veil(self.policy, self.catalog, cache_size=0)
-            return self._apart.decide(sql, identity, search_path)
-
-    def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
+    def decide(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Plan | Refusal:
         """What may run instead of `sql` for this identity.
+
+        Args:
+            temps: the names of the session's own temporary tables.
+            types: the OIDs that a Parse message declares for the parameters.
 
         Returns:
             a Plan, whose `sql` is the text to send; or a Refusal with SQLSTATE 42501 (may not), 0A000 (cannot be
             analysed), 42601 (PostgreSQL's own syntax error), 42P01 or 42703 (no such relation or column).
         """
-        return self._cached(sql, identity, search_path, generated=False)
+        # The types only matter to what a row filter's fence may let through.
+        key = (self._who(identity), False, search_path, temps, types if self.policy.rows else (), sql)
+        found = self._plans.get(key)
+        if found is not None:
+            self._plans.move_to_end(key)
+            return found
+        return self._kept(key, self._decide(sql, identity, self._context(identity, search_path, temps, types)))
+
+    def decide_apart(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Plan | Refusal:
+        """As `decide`, for a thread: one at a time, on state of its own. For texts that take longer than an event
+        loop should be held."""
+        with self._lock:
+            if self._apart is None:
+                self._apart = Veil(self.policy, self.catalog, on_floor=self.on_floor, cache_size=0)
+            return self._apart.decide(sql, identity, search_path, temps, types)
 
     def decide_generated(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
         """As `decide`, for SQL that somebody else wrote in the session's name: one SELECT, and the function list holds
         for a bypass role too."""
-        return self._cached(sql, identity, search_path, generated=True)
+        key = (self._who(identity), True, search_path, frozenset[str](), (), sql)
+        found = self._plans.get(key)
+        if found is not None:
+            return found
+        context = replace(self._context(identity, search_path), granted=READ_ONLY, modify=None)
+        return self._kept(key, self._decide(sql, identity, context, generated=True))
 
     def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None:
         """None where a Parse message may declare its parameters with these type OIDs (0: undeclared)."""
@@ -99,70 +141,101 @@ class Veil:
         """
         return self._relations_for(identity).masked_names(relation)
 
-    def _cached(self, sql: str, identity: Identity, search_path: tuple[str, ...], *, generated: bool) -> Plan | Refusal:
-        key = (identity.roles, identity.bypass, generated, search_path, sql)
-        found = self._plans.get(key)
-        if found is not None:
-            self._plans.move_to_end(key)
-            return found
-        decision = self._decide(sql, identity, search_path, generated=generated)
-        if len(sql) <= CACHED_TEXT and not (isinstance(decision, Refusal) and decision.unknown):
+    def floor_views(self, identity: Identity) -> Iterator[tuple[Relation, MaskedView]]:
+        """Each relation that the identity may read, and what masks it, where anything does and the floor has to hold
+        it."""
+        relations = self._relations_for(identity)
+        for relation in self.visible(identity):
+            replacement = relations.replacement(relation)
+            if replacement is not None and replacement.protects:
+                yield relation, replacement.view
+
+    def is_filtered(self, identity: Identity, relation: Relation) -> bool:
+        """Whether rows of the relation are hidden from the identity."""
+        return self._relations_for(identity).is_filtered(relation)
+
+    # Making a plan
+
+    def _kept(self, key: Key, decision: Plan | Refusal) -> Plan | Refusal:
+        if len(key[-1]) <= CACHED_TEXT and not (isinstance(decision, Refusal) and decision.unknown):
             self._plans[key] = decision
             if len(self._plans) > self._cache_size:
                 self._plans.popitem(last=False)
         return decision
 
-    def _decide(self, sql: str, identity: Identity, search_path: tuple[str, ...], *, generated: bool) -> Plan | Refusal:
+    def _context(
+        self,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Context:
+        limits = self.policy.limits_for(identity)
+        return Context(search_path, temps, types, granted=self.policy.statements, limits=limits, modify=writes.modify)
+
+    def _decide(self, sql: str, identity: Identity, context: Context, *, generated: bool = False) -> Plan | Refusal:
         try:
             tree = parser.parse(sql)
         except parser.SyntaxProblem as problem:
             return _syntax_refusal(problem)
         if generated and len(tree.stmts) != 1:
             return Refusal("42501", "a question runs one statement, a SELECT", hint=HINT)
-        granted = READ_ONLY if generated else self.policy.statements
         try:
-            return self._plan(sql, tree, Rewriting(self._relations_for(identity), search_path, granted))
+            return self._plan(sql, tree, self._relations_for(identity), context)
         except Refused as refused:
             return _located(sql, refused)
 
-    def _plan(self, sql: str, tree: parser.ParseTree, rewriting: Rewriting) -> Plan:
+    def _plan(self, sql: str, tree: parser.ParseTree, relations: MaskedRelations, context: Context) -> Plan:
         statements, rewriters = [], []
         for raw in tree.stmts:
-            rewriter = rewriting.rewriter()
-            statements.append(plan_statement(raw.stmt, rewriter, rewriting.granted))
+            rewriter = Rewriter(relations, context)
+            statements.append(plan_statement(raw.stmt, rewriter))
             rewriters.append(rewriter)
-        changed = any(r.changed for r in rewriters)
+        written, text, cuts = self._text(sql, tree, context, deeply=any(r.changed for r in rewriters))
+        changed = bool(written or cuts)
         return Plan(
-            sql=verified_text(tree) if changed else sql,
+            sql=text,
             statements=tuple(statements),
             rewritten=changed,
             touched=frozenset().union(*(r.touched for r in rewriters)),
             masks=tuple(dict.fromkeys(mask for r in rewriters for mask in r.masks)),
             policy_version=self.policy.digest,
             catalog_version=self.catalog.version,
-            tree=tree.SerializeToString() if changed else b"",
-            original=sql if changed else "",
+            limits=context.limits,
+            raw_predicates=tuple(sorted({name for r in rewriters for name in r.raw_predicates})),
+            tree=written,
+            original=sql if written else "",
+            cuts=cuts,
         )
 
+    @staticmethod
+    def _text(
+        sql: str, tree: parser.ParseTree, context: Context, *, deeply: bool
+    ) -> tuple[bytes, str, tuple[Cut, ...]]:
+        """The text to run, what was put into it where, and the tree that it was written from, if it was.
+
+        `deeply`: more has changed than which relations are read.
+        """
+        if not deeply:
+            found = context.splices.over(sql) if context.splices.insets else (sql, ())
+            if found is not None:
+                return b"", *found
+        written = tree.SerializeToString()
+        return written, *verified_text(written, context)
+
+    def _who(self, identity: Identity) -> Who:
+        """What two identities that see the same have in common."""
+        return identity.roles, identity.bypass, identity.user if self.policy.asks_for_name else ""
+
     def _relations_for(self, identity: Identity) -> MaskedRelations:
-        key = (identity.roles, identity.bypass)
-        if key not in self._relations:
-            self._relations[key] = MaskedRelations(self.policy, self.catalog, identity, rewrite_view)
-        return self._relations[key]
-
-
-class Rewriting:
-    """What every statement of one text shares."""
-
-    def __init__(
-        self, relations: MaskedRelations, search_path: tuple[str, ...], granted: frozenset[StatementKind]
-    ) -> None:
-        self._relations = relations
-        self._search_path = search_path
-        self.granted = granted
-
-    def rewriter(self) -> Rewriter:
-        return Rewriter(self._relations, self._search_path, may_set=StatementKind.SET in self.granted)
+        key = self._who(identity)
+        found = self._relations.get(key)
+        if found is None:
+            found = MaskedRelations(self.policy, self.catalog, identity, rewrite_view, on_floor=self.on_floor)
+            self._relations[key] = found
+            if len(self._relations) > MAX_ROLE_SETS:
+                self._relations.popitem(last=False)
+        return found
 
 
 def rewrite_view(relations: MaskedRelations, view: Relation) -> RewrittenView:
@@ -173,36 +246,27 @@ def rewrite_view(relations: MaskedRelations, view: Relation) -> RewrittenView:
         tree = parser.parse(view.definition)
     except parser.SyntaxProblem:
         raise Refused(Refusal("0A000", "its definition cannot be analysed")) from None
-    select = tree.stmts[0].stmt.select_stmt
-    rewriter = Rewriter(relations, ()).for_view()
-    rewriter.select(select)
+    context = Context(through_view=True)
+    rewriter = Rewriter(relations, context)
+    rewriter.select(tree.stmts[0].stmt.select_stmt)
     rewriter.finish()
-    return RewrittenView(select, rewriter.changed, tuple(rewriter.masks), rewriter.hides)
+    text, _ = verified_text(tree.SerializeToString(), context)
+    changed = rewriter.changed or bool(context.splices.insets)
+    return RewrittenView(text, changed, tuple(rewriter.masks), bool(rewriter.touched), rewriter.hides)
 
 
-def verified_text(tree: parser.ParseTree) -> str:
-    """The tree as SQL text that PostgreSQL's grammar reads as that very tree.
+def verified_text(tree: bytes, context: Context) -> tuple[str, tuple[Cut, ...]]:
+    """A serialised tree as SQL text that PostgreSQL's grammar reads as that very tree, masked views in their places.
 
-    Raises:
-        Refused: the text says something else (a fault of the deparser), or leaves a relation to search_path.
+    Raises Refused where the text says something else (a fault of the deparser).
     """
     try:
-        text = parser.deparse(tree)
-        again = parser.parse(text)
+        text = parser.faithful_text(tree)
     except parser.SyntaxProblem:
         raise Refused(Refusal("0A000", "the masked form of this statement cannot be written")) from None
-    if parser.paired_locations(tree, again) is None:
+    if text is None:
         raise Refused(Refusal("0A000", "the masked form of this statement cannot be written faithfully"))
-    if any(not r.schemaname and r.relname not in names for names, r in _references(again)):
-        raise Refused(Refusal("0A000", "the masked form of this statement leaves a relation unresolved"))
-    return text
-
-
-def _references(tree: parser.ParseTree) -> list[tuple[set[str], Any]]:
-    """Every RangeVar, with the names of all WITH queries of the text."""
-    found = list(parser.nodes_of(tree))
-    names = {node.ctename for node in found if node.DESCRIPTOR.name == "CommonTableExpr"}
-    return [(names, node) for node in found if node.DESCRIPTOR.name == "RangeVar"]
+    return context.splices.into(text)
 
 
 def _syntax_refusal(problem: parser.SyntaxProblem) -> Refusal:

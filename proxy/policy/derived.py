@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.policy import parser
+from proxy.policy.catalog import Name
 
 Node = Any
 
@@ -39,6 +40,49 @@ def derived_columns(definition: str, columns: tuple[str, ...], masked: frozenset
             return frozenset(columns)
         found |= {c for c, target in zip(columns, part.target_list, strict=True) if _uses(target, names)}
     return frozenset(found)
+
+
+def passed_through(definition: str, columns: tuple[str, ...]) -> dict[str, tuple[Name, str]]:
+    """The view's columns that are a relation's column as it is, to that relation and column.
+
+    Only what can be told from a single SELECT over relations with schemas is in it, as pg_get_viewdef writes them.
+    """
+    try:
+        select = parser.parse(definition).stmts[0].stmt.select_stmt
+    except parser.SyntaxProblem:
+        return {}
+    if select.HasField("larg") or select.HasField("with_clause") or len(select.target_list) != len(columns):
+        return {}
+    ranges = dict(_ranges(select.from_clause))
+    found = {}
+    for column, target in zip(columns, select.target_list, strict=True):
+        names = [field.string.sval for field in target.res_target.val.column_ref.fields]
+        source = ranges.get(names[0]) if len(names) == 2 else None  # noqa: PLR2004 - alias.column
+        if len(names) == 1 and len(ranges) == 1:
+            source = next(iter(ranges.values()))
+        if source is not None and names[-1]:
+            found[column] = (source, names[-1])
+    return found
+
+
+def _ranges(items: Node) -> Iterator[tuple[str, Name | None]]:
+    """Alias to relation, for every entry of FROM; None for one that is no relation."""
+    for item in items:
+        kind = item.WhichOneof("node")
+        if kind == "range_var":
+            reference = item.range_var
+            plain = bool(reference.schemaname) and not reference.alias.colnames
+            yield (
+                reference.alias.aliasname or reference.relname,
+                ((reference.schemaname, reference.relname) if plain else None),
+            )
+        elif kind == "join_expr":
+            join = item.join_expr
+            yield from _ranges((join.larg, join.rarg))
+            if join.HasField("alias") or join.using_clause or join.is_natural:
+                yield join.alias.aliasname or "", None
+        else:
+            yield "", None
 
 
 def reads_whole_rows(definition: str) -> bool:

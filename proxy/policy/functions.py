@@ -65,12 +65,22 @@ ADMITTED_STABLE = re.compile(
         |identify_object_as_address|index_column_has_property|index_has_property|indexam_has_property
         |is_other_temp_schema|my_temp_schema|options_to_table|postmaster_start_time|relation_is_publishable
         |relation_is_updatable|sequence_parameters|settings_get_flags|tablespace_databases|tablespace_location
-        |timezone_abbrevs\w*|timezone_names|trigger_depth|typeof|relation_filenode|filenode_relation)
+        |timezone_abbrevs\w*|timezone_names|trigger_depth|typeof|relation_filenode|filenode_relation
+        |listening_channels)
     | pg_\w+_is_visible
+    | pg_current_(snapshot|xact_id|xact_id_if_assigned) | txid_current(_if_assigned|_snapshot)?
+    | pg_stat_get_(db_\w+|numscans|lastscan|tuples_\w+|(live|dead)_tuples|mod_since_analyze|ins_since_vacuum
+        |blocks_(fetched|hit)|last_(auto)?(vacuum|analyze)_time|(auto)?(vacuum|analyze)_count
+        |total_(auto)?(vacuum|analyze)_time)
     """,
     re.VERBOSE,
 )
-"""Stable functions that read catalogues of names and types, the clock, or the session itself."""
+"""Stable functions that read catalogues of names and types, the clock, or the session itself.
+
+Those for transaction numbers may assign one, which any write does as well; DataGrip asks for it when it connects. The
+counters of tables and databases are those of pg_stat_all_tables and pg_stat_database, which `system` has open; the
+functions behind pg_stat_activity (pg_stat_get_activity, pg_stat_get_backend_...) show other sessions' SQL.
+"""
 
 ADMITTED_VOLATILE = frozenset(
     {
@@ -80,6 +90,10 @@ ADMITTED_VOLATILE = frozenset(
         "pg_collation_actual_version", "pg_database_collation_actual_version", "pg_database_size", "pg_indexes_size",
         "pg_is_in_recovery", "pg_jit_available", "pg_partition_ancestors", "pg_partition_tree", "pg_relation_size",
         "pg_table_size", "pg_tablespace_size", "pg_total_relation_size",
+        # The view pg_sequences shows as much.
+        "pg_sequence_last_value",
+        # How fresh a replica is.
+        "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
         # Gives back the session's own locks only: asyncpg calls it when a connection goes back to its pool.
         "pg_advisory_unlock_all",
     }

@@ -10,7 +10,6 @@ It does not look into grouping sets, or at keys that are masked themselves: thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,30 +28,37 @@ class Source:
 
     alias: str
     relation: Relation
+    masked: frozenset[str] = frozenset()
 
 
-def range_variables(items: Node) -> Iterator[Node]:
-    """The RangeVars of a FROM list, joins included, subqueries not."""
-    for item in items:
-        kind = item.WhichOneof("node")
-        if kind == "range_var":
-            yield item.range_var
-        elif kind == "join_expr":
-            yield from range_variables((item.join_expr.larg, item.join_expr.rarg))
+def complete_groups(select: Node, sources: list[Source], used: set[str]) -> bool:
+    """Adds the columns that a grouped primary key determines, in place. True where there were any.
 
-
-def complete_groups(select: Node, sources: list[Source]) -> None:
-    """Adds the columns that a grouped primary key determines, in place."""
+    Args:
+        used: the names of all columns that stand above the groups; `*` for a star, an alias for a whole row.
+    """
+    before = len(select.group_clause)
     grouped = [_grouped_column(item, select) for item in select.group_clause]
     for source in sources:
         key = source.relation.primary_key
-        if key and all(_is_grouped(source, column, grouped, sources) for column in key):
+        if not key or source.masked & set(key) or not _needs_more(source, grouped, used):
+            continue
+        if all(_is_grouped(source, column, grouped, sources) for column in key):
             for column in source.relation.columns:
                 if column.name not in key and not column.type_name.startswith(_UNGROUPABLE):
                     reference = select.group_clause.add().column_ref
                     reference.fields.add().string.sval = source.alias
                     reference.fields.add().string.sval = column.name
                     reference.location = -1
+    return len(select.group_clause) > before
+
+
+def _needs_more(source: Source, grouped: list[list[str]], used: set[str]) -> bool:
+    """Whether the SELECT may refer to a column of the source that it does not group by."""
+    listed = {names[-1] for names in grouped if names}
+    return bool(used & {"*", source.alias}) or any(
+        column.name in used and column.name not in listed for column in source.relation.columns
+    )
 
 
 def _grouped_column(item: Node, select: Node) -> list[str]:

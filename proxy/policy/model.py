@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 from proxy.policy.catalog import Name
@@ -29,6 +29,7 @@ from proxy.policy.rules import (
     StatementKind,
     TableRule,
     TagRule,
+    Where,
 )
 
 
@@ -85,6 +86,12 @@ class Policy:
         """The row filters that hold for the identity on exactly this table; all of them have to be true."""
         return () if identity.bypass else tuple(rule for rule in self.rows if rule.holds(identity.roles, table))
 
+    @cached_property
+    def asks_for_name(self) -> bool:
+        """Whether some condition depends on the user's name, so that two users of one role may see different rows."""
+        conditions = [*(rule.condition for rule in self.rows), *(rule.when for rule in self.masks)]
+        return any("name" in c.attributes for c in conditions if c is not None)
+
     def limits_for(self, identity: Identity) -> Limits | None:
         """The lowest of each limit over the rules for the identity's roles, or None where there is no rule."""
         rules = [rule.limits for rule in self.limits if rule.roles & set(identity.roles)]
@@ -110,6 +117,10 @@ class Policy:
         if self.tags_of(table, column) or self._rule_for(table, column) is not None:
             return True
         return bool(self._path_rules(table, column)) or self._has_tagged_path(table, column)
+
+    def names(self, table: Name, column: str) -> bool:
+        """Whether any tag or mask rule names the column, or a part of it, a glob included."""
+        return any(column_matches(p, table, column) for p in self._claimed)
 
     def names_columns_of(self, table: Name) -> bool:
         """Whether a tag or mask rule names columns of exactly this table: a glob that happens to match does not."""
@@ -144,6 +155,26 @@ class Policy:
         )
         return replace(self, masks=masks)
 
+    def without_ends(self) -> Policy:
+        """The policy without any exception that ends."""
+        masks = tuple(replace(r, exemptions=tuple(e for e in r.exemptions if e.until is None)) for r in self.masks)
+        return replace(self, masks=masks)
+
+    def ends_for(self, identity: Identity) -> dict[Where, str]:
+        """The rules (by their place) from which the identity is excepted for a time, and the last moment of that, in
+        UTC as ISO 8601."""
+        found: dict[Where, str] = {}
+        for rule in self.masks:
+            ends = [e.until for e in rule.exemptions if e.until is not None and e.role in identity.roles]
+            if ends:
+                found[rule.where] = max(ends).astimezone(UTC).isoformat()
+        return found
+
+    def identity_of(self, roles: tuple[str, ...]) -> Identity:
+        """Somebody with exactly these roles, and no name. Raises KeyError for a role that is not there."""
+        found = [self.roles[name] for name in roles]
+        return Identity("", tuple(r.name for r in found), all(r.bypass for r in found), _attributes(found))
+
     def changes_at(self) -> datetime | None:
         """The next moment at which an exception ends, or None."""
         ends = [e.until for rule in self.masks for e in rule.exemptions if e.until is not None]
@@ -171,7 +202,7 @@ class Policy:
         if key not in self._memo:
             ranked = [pair for rule in self.masks if (pair := self._precedence(rule, table, column))]
             found = min(ranked, key=lambda pair: pair[0])[1] if ranked else None
-            if found is None and not any(column_matches(p, table, column) for p in self._claimed):
+            if found is None and not self.names(table, column):
                 found = self.unnamed_columns
             self._memo[key] = found
         return self._memo[key]

@@ -8,6 +8,7 @@ It does not resolve names or types: that takes the catalogue, and is `rewrite`'s
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import threading
@@ -23,7 +24,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "upb")
 
 import postgast
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from postgast import errors, native
 from postgast import pg_query_pb2 as nodes
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ __all__ = [
     "Token",
     "byte_to_character",
     "deparse",
+    "faithful_text",
     "fingerprint",
     "nodes",
     "nodes_of",
@@ -93,12 +97,33 @@ def parse(sql: str) -> ParseTree:
 
 def _parse(sql: str) -> ParseTree:
     try:
-        return postgast.parse(sql)
+        return nodes.ParseResult.FromString(_parsed(sql))
     except postgast.PgQueryError as error:
         raise SyntaxProblem(error.message, _character(sql, error.cursorpos)) from None
     except DecodeError:
         # protobuf decodes at most 100 levels of messages: about 45 nested parentheses or operators.
         raise SyntaxProblem("the statement nests too deeply to be analysed", None) from None
+
+
+def _parsed(sql: str) -> bytes:
+    """The tree as libpg_query gives it, serialised: the binding's own function would decode it each time."""
+    result = native.lib.pg_query_parse_protobuf(sql.encode())
+    try:
+        errors.check_error(result)
+        return ctypes.string_at(result.parse_tree.data, result.parse_tree.len)
+    finally:
+        native.lib.pg_query_free_protobuf_parse_result(result)
+
+
+def _deparsed(tree: bytes) -> str:
+    """The text of a serialised tree."""
+    data = ctypes.cast(ctypes.c_char_p(tree), ctypes.c_void_p).value
+    result = native.lib.pg_query_deparse_protobuf(native.PgQueryProtobuf(len=len(tree), data=data))
+    try:
+        errors.check_error(result)
+        return str(result.query.decode())
+    finally:
+        native.lib.pg_query_free_deparse_result(result)
 
 
 @cache
@@ -132,7 +157,7 @@ def deparse(tree: ParseTree) -> str:
         SyntaxProblem: the tree has no text (the caller built something that the grammar cannot say).
     """
     try:
-        return str(postgast.deparse(tree))
+        return _deparsed(tree.SerializeToString())
     except postgast.PgQueryError as error:
         raise SyntaxProblem(error.message, None) from None
 
@@ -196,15 +221,58 @@ def paired_locations(first: Message, second: Message) -> list[tuple[int, int]] |
     return pairs if _same(first, second, pairs) else None
 
 
-def original_position(tree: bytes, original: str, sql: str, position: int) -> int | None:
-    """Where the node at `position` (characters from 1) of `sql` stands in `original`, or None.
+def faithful_text(tree: bytes) -> str | None:
+    """SQL text that the grammar reads as this very tree (serialised), locations apart; None where the deparser fails.
+
+    Raises SyntaxProblem where the tree has no text.
+    """
+    try:
+        text = _deparsed(tree)
+        # With a blank in front no location is 0, and each node that has one has one in both trees.
+        spaced = f" {text}"
+        again = _parsed(spaced) if len(text) < SHALLOW_TEXT else _deep_stack().submit(_parsed, spaced).result()
+    except postgast.PgQueryError as error:
+        raise SyntaxProblem(error.message, None) from None
+    if _timeless(tree) == _timeless(again):
+        return text
+    same = paired_locations(nodes.ParseResult.FromString(tree), nodes.ParseResult.FromString(again))
+    return text if same is not None else None
+
+
+def _timeless(tree: bytes) -> bytes:
+    """The tree as bytes in which a location is no more than there or not there."""
+    found = _timeless_class().FromString(tree)
+    for statement in found.stmts:
+        statement.ClearField("stmt_location")
+        statement.ClearField("stmt_len")
+    return bytes(found.SerializeToString(deterministic=True))
+
+
+@cache
+def _timeless_class() -> Any:
+    """ParseResult with booleans for locations: what protobuf compares in C, without a walk in Python."""
+    described = descriptor_pb2.FileDescriptorProto()
+    nodes.DESCRIPTOR.CopyToProto(described)
+    for message in described.message_type:
+        for field in message.field:
+            if field.name in LOCATION_FIELDS:
+                field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(described)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(nodes.ParseResult.DESCRIPTOR.full_name))
+
+
+def original_position(tree: bytes, original: str, position: int) -> int | None:
+    """Where the node at `position` (characters from 1) of the text of `tree` stands in `original`, or None.
 
     Args:
-        tree: the serialised tree that `sql` was written from, with locations of `original`.
+        tree: a serialised tree with locations of `original`.
     """
-    pairs = paired_locations(nodes.ParseResult.FromString(tree), parse(sql))
-    offset = len(sql[: position - 1].encode())
-    found = next((old for old, new in pairs or () if new == offset and old >= 0), None)
+    first = nodes.ParseResult.FromString(tree)
+    text = deparse(first)
+    offset = len(text[: position - 1].encode())
+    pairs = paired_locations(first, parse(text)) or ()
+    found = next((old for old, new in pairs if new == offset and old >= 0), None)
     return None if found is None else byte_to_character(original, found) + 1
 
 

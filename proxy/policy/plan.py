@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proxy.policy import parser
+from proxy.policy.cuts import Cut, unspliced
 from proxy.policy.rules import Limits, StatementKind, Where
 
 
@@ -33,8 +34,9 @@ class Effect:
 
     search_path (`value`: the new path, `local`: until the transaction ends), search_path_reset, begin, commit,
     rollback, savepoint, release, rollback_to (`name`), prepare, execute (`name`), deallocate (`name`; None is all),
-    declare (`name`: a cursor), fetch (`name`), close (`name`; None is all), temp (`name`: a temporary table was made),
-    drop_temp (`name`), discard_temp, reset_all, discard_all.
+    declare (`name`: a cursor; `local`: until the transaction ends), fetch (`name`; `local`: not plainly forward), close
+    (`name`; None is all), temp (`name`: a temporary table was made; `local`: until the transaction ends), drop_temp
+    (`name`), discard_temp, reset_all, discard_all.
     """
 
     kind: str
@@ -72,7 +74,8 @@ class Plan:
 
     `sql` is the text to send. `rewritten` is False where it is the client's own, byte for byte. `touched` are the
     relations with rules that the statement reads. `tree` is the rewritten tree with the client's locations, and
-    `original` the client's text, for the positions in errors; both are empty where nothing was rewritten.
+    `original` the client's text, for the positions in errors; both are empty where `sql` is the client's text but for
+    what was put into it.
     """
 
     sql: str = field(repr=False)
@@ -87,9 +90,14 @@ class Plan:
     """Masked columns that a predicate of the statement was let to compare by their own values: for the audit."""
     tree: bytes = field(default=b"", repr=False)
     original: str = field(default="", repr=False)
+    cuts: tuple[Cut, ...] = ()
+    """Where in `sql` masked views were put in."""
 
     def original_position(self, position: int) -> int | None:
         """The client's position (from 1) for one in `sql` (from 1), or None where nothing of the client's stands."""
         if not self.rewritten:
             return position
-        return parser.original_position(self.tree, self.original, self.sql, position)
+        before = unspliced(position, self.cuts)
+        if before is None or not self.tree:
+            return before
+        return parser.original_position(self.tree, self.original, before)

@@ -9,6 +9,12 @@ from proxy.policy.plan import Refusal
 
 HINT = "docs/veil.md says what a masked role may run"
 
+DUMP_HINT = (
+    "pg_dump does not work for a masked role: a role with bypass: true can dump, and COPY (SELECT ...) TO STDOUT "
+    "exports what this role sees"
+)
+"""For the statements that pg_dump begins with."""
+
 
 class Refused(Exception):  # noqa: N818 - an answer of the policy, not a fault
     """The walk ends here. `location` is the node's (bytes from 0 in the text that was parsed), or -1."""

@@ -9,32 +9,39 @@ It does not look at statements: `rewrite` does, and asks here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from proxy.policy import parser, system
-from proxy.policy.catalog import Catalog, Name, Relation
-from proxy.policy.derived import derived_columns, expression_uses, reads_whole_rows
+from proxy.policy import floor, system
+from proxy.policy.binding import bound
+from proxy.policy.catalog import Catalog, Column, Name, Relation
+from proxy.policy.derived import derived_columns, expression_uses, passed_through, reads_whole_rows
+from proxy.policy.family import ancestors, descendants, family
+from proxy.policy.maskedview import ALIAS, MaskedView, masked_view, quoted
+from proxy.policy.maskparts import masked_parts, token_expression
 from proxy.policy.masks import Null
 from proxy.policy.model import Policy
+from proxy.policy.patterns import Path
 from proxy.policy.plan import AppliedMask, Refusal
 from proxy.policy.refused import Refused, denied, unsupported
-from proxy.policy.rules import Identity, MaskRule
+from proxy.policy.rules import Identity, MaskRule, Predicates, RowRule
 
 READABLE_KINDS = frozenset("rpvmf")
-ALIAS = "t"
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The masked view of a relation. `select` is a SelectStmt's tree; callers copy it.
+    """The masked view of a relation.
 
     `protects` is False where only built-in rules of a system catalogue made it: nothing of a user's is in it.
     """
 
-    select: parser.ParseTree
+    view: MaskedView
     masks: tuple[AppliedMask, ...]
     protects: bool
+    touches: bool = False
+    """Values or rows of a user's are hidden in it."""
     hides: bool = False
     """Rows or columns of a system catalogue are hidden in it."""
 
@@ -43,31 +50,62 @@ class Replacement:
 class RewrittenView:
     """A view's definition after the engine went over it."""
 
-    select: parser.ParseTree
+    sql: str
     changed: bool
     masks: tuple[AppliedMask, ...]
+    touches: bool
     hides: bool
 
 
 RewriteView = Callable[["MaskedRelations", Relation], RewrittenView]
 
 
-class MaskedRelations:
-    """The relations as one role set sees them. Not thread-safe; everything in it is made once and kept."""
+@dataclass(frozen=True, slots=True)
+class ColumnMasks:
+    """What holds for one column: a rule for all of it, or rules for parts of it."""
 
-    def __init__(self, policy: Policy, catalog: Catalog, identity: Identity, rewrite_view: RewriteView) -> None:
-        self.policy = policy
+    whole: MaskRule | None = None
+    parts: tuple[tuple[Path, MaskRule], ...] = ()
+
+    @property
+    def rules(self) -> tuple[MaskRule, ...]:
+        return (self.whole,) if self.whole is not None else tuple(rule for _, rule in self.parts)
+
+
+class MaskedRelations:
+    """The relations as one role set sees them. Not thread-safe; everything in it is made once and kept.
+
+    Args:
+        on_floor: the masked views are made in the database, where a keyed token can be had.
+    """
+
+    def __init__(
+        self, policy: Policy, catalog: Catalog, identity: Identity, rewrite_view: RewriteView, *, on_floor: bool = False
+    ) -> None:
+        # In the floor's views, an exception that ends does so by the database's clock.
+        self.policy = policy.without_ends() if on_floor else policy
+        self._ends = policy.ends_for(identity) if on_floor else {}
         self.catalog = catalog
         self.identity = identity
+        self.floor = on_floor
         self._rewrite_view = rewrite_view
         self._made: dict[Name, Replacement | None] = {}
+        self._readable: dict[Name, bool] = {}
+        self._masks: dict[Name, dict[str, ColumnMasks]] = {}
         self._expanding: list[Name] = []
 
     def may_read(self, relation: Relation) -> bool:
-        """Whether the role may name it at all; system relations need a built-in rule."""
+        """Whether the role may name it at all; system relations need a built-in rule, and the floor's have none."""
+        if relation.key not in self._readable:
+            self._readable[relation.key] = self._may_read(relation)
+        return self._readable[relation.key]
+
+    def _may_read(self, relation: Relation) -> bool:
         if relation.is_system:
             return system.rule_for(*relation.key) is not None
-        return self.identity.bypass or self.policy.may_read(self.identity, relation.key)
+        if self.identity.bypass:
+            return True
+        return not relation.schema.startswith(floor.PREFIX) and self.policy.may_read(self.identity, relation.key)
 
     def require_readable(self, relation: Relation, location: int = -1) -> None:
         """Raises Refused (42501) where the role may not name the relation."""
@@ -95,46 +133,118 @@ class MaskedRelations:
             self._made[relation.key] = self._make(relation, location)
         return self._made[relation.key]
 
-    def masks_of(self, relation: Relation) -> dict[str, MaskRule]:
-        """Column to the rule that masks it: its own, else an ancestor's, else a descendant's of that column name."""
+    # Columns
+
+    def column_masks(self, relation: Relation) -> dict[str, ColumnMasks]:
+        """Column to what masks it: a rule of its own, else of an ancestor's or a descendant's column of that name."""
         if self.identity.bypass:
             return {}
-        family = self._family(relation.key)
-        found = self._ruled(relation, family)
-        computed = self._computed_from_masked(family)
-        null = {c.name: computed[c.name] for c in relation.columns if c.name in computed and c.name not in found}
-        return found | null
+        if relation.key not in self._masks:
+            members = family(self.catalog, relation.key)
+            found = self._ruled(relation, members)
+            computed = self._computed_from_masked(members)
+            for column in relation.columns:
+                if column.name in computed and column.name not in found:
+                    found[column.name] = ColumnMasks(computed[column.name])
+            self._masks[relation.key] = found
+        return self._masks[relation.key]
 
-    def _ruled(self, relation: Relation, family: tuple[Name, ...]) -> dict[str, MaskRule]:
-        found: dict[str, MaskRule] = {}
-        for column in relation.columns:
-            rules = (self.policy.mask_for(self.identity, name, column.name) for name in family)
-            rule = next((rule for rule in rules if rule is not None), None)
-            if rule is not None:
-                found[column.name] = rule
-        return found
+    def protected_columns(self, relation: Relation) -> frozenset[str]:
+        """The columns that are masked, in whole or in part, always or where a condition holds."""
+        return frozenset(self.column_masks(relation))
 
-    def _computed_from_masked(self, family: tuple[Name, ...]) -> dict[str, MaskRule]:
-        """Generated columns over masked ones, anywhere in the family, since a child's expression may be its own. They
-        hold what the mask hides: NULL, unless a rule says otherwise."""
-        found: dict[str, MaskRule] = {}
-        for relation in (self.catalog.relations[name] for name in family if name in self.catalog.relations):
-            generated = {c.name: c.generated for c in relation.columns if c.generated is not None}
-            masked = self._ruled(relation, family) if generated else {}
-            for name, expression in generated.items():
-                if masked and expression_uses(expression, frozenset(masked)):
-                    found[name] = MaskRule(Null(), next(iter(masked.values())).where)
-        return found
+    def columns_with(self, relation: Relation, predicates: Predicates) -> frozenset[str]:
+        """The masked columns whose rule has these `predicates`."""
+        masks = self.column_masks(relation).items()
+        return frozenset(name for name, mask in masks if mask.whole is not None and mask.whole.predicates == predicates)
 
     def masked_names(self, relation: Relation) -> dict[str, str]:
         """Column to the name of its mask; `view` for what a view derives from masked columns below it."""
-        found = {column: rule.mask.name for column, rule in self.masks_of(relation).items()}
+        found = {column: masks.rules[0].mask.name for column, masks in self.column_masks(relation).items()}
         if relation.kind == "v" and relation.definition is not None:
             below = [self.catalog.relations.get(name) for name, _ in relation.depends]
             masked: frozenset[str] = frozenset().union(*(self.masked_names(r) for r in below if r is not None))
             columns = tuple(column.name for column in relation.columns)
             found |= dict.fromkeys(derived_columns(relation.definition, columns, masked) - found.keys(), "view")
         return found
+
+    def _ruled(self, relation: Relation, members: tuple[Name, ...]) -> dict[str, ColumnMasks]:
+        found: dict[str, ColumnMasks] = {}
+        unnamed = self.policy.unnamed_columns if relation.kind != "v" else None
+        for column in relation.columns:
+            rules = (self.policy.mask_for(self.identity, name, column.name) for name in members)
+            whole = next((r for r in rules if r is not None and r is not self.policy.unnamed_columns), None)
+            parts = [pair for name in members for pair in self.policy.paths_for(self.identity, name, column.name)]
+            if whole is not None or parts:
+                found[column.name] = ColumnMasks(whole, tuple(dict(parts).items()))
+            elif unnamed is not None and not any(self.policy.names(name, column.name) for name in members):
+                found[column.name] = ColumnMasks(unnamed)
+        return found
+
+    def _computed_from_masked(self, members: tuple[Name, ...]) -> dict[str, MaskRule]:
+        """Generated columns over masked ones, anywhere in the family, since a child's expression may be its own. They
+        hold what the mask hides: NULL, unless a rule says otherwise."""
+        found: dict[str, MaskRule] = {}
+        for relation in (self.catalog.relations[name] for name in members if name in self.catalog.relations):
+            generated = {c.name: c.generated for c in relation.columns if c.generated is not None}
+            masked = self._ruled(relation, members) if generated else {}
+            for name, expression in generated.items():
+                if masked and expression_uses(expression, frozenset(masked)):
+                    found[name] = MaskRule(Null(), next(iter(masked.values())).rules[0].where)
+        return found
+
+    @cached_property
+    def has_predicates(self) -> bool:
+        """Whether some mask of the role has a rule about predicates."""
+        return not self.identity.bypass and any(r.predicates != Predicates.MASKED for r in self.policy.masks)
+
+    # Rows
+
+    @cached_property
+    def has_filters(self) -> bool:
+        """Whether the role has a row filter on anything."""
+        rules = self.policy.rows
+        return not self.identity.bypass and any(not r.roles or r.roles & set(self.identity.roles) for r in rules)
+
+    def filter_sql(self, relation: Relation, alias: str) -> str | None:
+        """The role's row filters on the relation as one condition over `alias`.column, or None where it has none.
+
+        Raises Refused (0A000) where a filter of a child cannot be asked of the parent's rows.
+        """
+        conditions = self._filters(relation, alias)
+        return " AND ".join(conditions) if conditions else None
+
+    def is_filtered(self, relation: Relation) -> bool:
+        """Whether rows of the relation, or of what it shows rows of, are hidden from the role."""
+        members = family(self.catalog, relation.key)
+        return any(self.policy.filters_of(self.identity, name) for name in members)
+
+    def _filters(self, relation: Relation, alias: str) -> tuple[str, ...]:
+        if not self.is_filtered(relation):
+            return ()
+        above = ancestors(self.catalog, relation.key)
+        own = dict.fromkeys(rule for name in above for rule in self.policy.filters_of(self.identity, name))
+        found = [self._condition(rule, relation, alias) for rule in own]
+        for name in descendants(self.catalog, relation.key):
+            for rule in self.policy.filters_of(self.identity, name):
+                if rule not in own:
+                    others = " AND ".join(
+                        f"{alias}.tableoid OPERATOR(pg_catalog.<>) {self.catalog.relations[member].oid}"
+                        for member in (name, *descendants(self.catalog, name))
+                    )
+                    found.append(f"({others}) OR {self._condition(rule, relation, alias)}")
+        return tuple(f"({condition})" for condition in found)
+
+    def _condition(self, rule: RowRule, relation: Relation, alias: str) -> str:
+        missing = [name for name in sorted(rule.condition.columns) if relation.column(name) is None]
+        if missing:
+            raise unsupported(
+                f"{relation.qualified} has no column {missing[0]}, which the row filter at {rule.where} needs",
+                hint="a filter that holds for a child holds for its parent as well",
+            )
+        return bound(rule.condition, self.identity, self.catalog, alias)
+
+    # The masked view
 
     def _make(self, relation: Relation, location: int) -> Replacement | None:
         if relation.is_system:
@@ -143,22 +253,97 @@ class MaskedRelations:
             raise unsupported(
                 f"{kind_name(relation.kind)} {relation.qualified} cannot be read through the veil", location=location
             )
-        rules = self.masks_of(relation)
+        masks = self.column_masks(relation)
         if relation.kind in "mf":
             self._require_independent(relation, location)
         source = self._view_source(relation, location) if relation.kind == "v" else None
+        filters = self._located_filters(relation, location)
         hidden = system.EXTENSION_RULES.get(relation.name, system.OPEN).hidden
-        masks = tuple(AppliedMask(relation.qualified, name, rule.mask.name, rule.where) for name, rule in rules.items())
         expressions = {name: _hidden(name) for name in hidden} | self._disarmed(relation)
-        if not rules and not expressions and (source is None or not source.changed):
+        pinned = self.policy.unnamed_columns is not None and not self.identity.bypass
+        if not (masks or expressions or filters or pinned) and (source is None or not source.changed):
             return None
-        for name, rule in rules.items():
-            column = relation.column(name)
-            if column is not None:
-                expressions[name] = rule.mask.expression(f"{ALIAS}.{quoted(name)}", column.type_name)
-        select = self._select(relation, expressions, source)
-        hides = source is not None and source.hides
-        return Replacement(select, masks + (source.masks if source else ()), protects=True, hides=hides)
+        done = self._masked_below(relation, masks)
+        shown = [c for c in relation.columns if c.name in masks and c.name not in done]
+        expressions |= {c.name: self._masked(relation, c, masks[c.name]) for c in shown}
+        view = masked_view(
+            relation,
+            expressions,
+            filters=filters,
+            source=None if source is None else source.sql,
+            barrier=relation.security_barrier,
+        )
+        return Replacement(
+            view,
+            tuple(self._applied(relation, masks)) + (source.masks if source else ()),
+            protects=True,
+            touches=bool(masks or filters or (source is not None and source.touches)),
+            hides=source is not None and source.hides,
+        )
+
+    def _masked_below(self, relation: Relation, masks: dict[str, ColumnMasks]) -> frozenset[str]:
+        """A view's columns that are a column below it as it is, masked there by the very rule: once is enough."""
+        if relation.kind != "v" or relation.definition is None or not masks:
+            return frozenset()
+        below = passed_through(relation.definition, tuple(column.name for column in relation.columns))
+        found = set()
+        for name, of_column in masks.items():
+            source, column = below.get(name, (None, ""))
+            base = self.catalog.relations.get(source) if source is not None else None
+            if base is not None and self.column_masks(base).get(column) == of_column:
+                found.add(name)
+        return frozenset(found)
+
+    def _applied(self, relation: Relation, masks: dict[str, ColumnMasks]) -> Iterator[AppliedMask]:
+        for name, of_column in masks.items():
+            parts = {rule: "".join(map(str, path)) for path, rule in of_column.parts}
+            for rule in of_column.rules:
+                why = self.policy.why(rule, relation.key, name)
+                if rule.when is not None:
+                    why += f", unless its condition is false: {rule.when.text}"
+                column = name + ("" if of_column.whole is not None else parts[rule])
+                yield AppliedMask(relation.qualified, column, rule.mask.name, rule.where, why)
+
+    def _masked(self, relation: Relation, column: Column, masks: ColumnMasks) -> str:
+        """SQL over the column for what the role sees of it."""
+        reference = f"{ALIAS}.{quoted(column.name)}"
+        rule = masks.whole
+        if rule is None:
+            return self._masked_parts(relation, reference, column, masks)
+        if self.floor and rule.predicates == Predicates.TOKEN:
+            masked = token_expression(reference, column.type_name, floor.TOKEN_FUNCTION)
+        else:
+            masked = rule.mask.expression(reference, column.type_name)
+        return self._shown_unless(rule, relation, reference, masked)
+
+    def _masked_parts(self, relation: Relation, reference: str, column: Column, masks: ColumnMasks) -> str:
+        """One part after the other where some have conditions; else all at once."""
+        parts = [(path, rule.mask) for path, rule in masks.parts]
+        masked = masked_parts(reference, column.type_name, parts, self.catalog.composites)
+        conditions = {rule.when for _, rule in masks.parts}
+        if len(conditions) != 1:  # two conditions for parts of one value: the stricter reading wins
+            return masked
+        return self._shown_unless(masks.parts[0][1], relation, reference, masked)
+
+    def _shown_unless(self, rule: MaskRule, relation: Relation, reference: str, masked: str) -> str:
+        """The value itself where the rule's condition is false; masked where it is true, NULL or cannot be asked."""
+        ends = self._ends.get(rule.where)
+        if ends is not None:
+            clock = (
+                f"pg_catalog.statement_timestamp() OPERATOR(pg_catalog.<) CAST('{ends}' AS timestamp with time zone)"
+            )
+            masked = f"CASE WHEN {clock} THEN {reference} ELSE {masked} END"
+        when = rule.when
+        if when is None or any(relation.column(name) is None for name in when.columns):
+            return masked
+        condition = bound(when, self.identity, self.catalog, ALIAS)
+        return f"CASE WHEN ({condition}) IS FALSE THEN {reference} ELSE {masked} END"
+
+    def _located_filters(self, relation: Relation, location: int) -> tuple[str, ...]:
+        try:
+            return self._filters(relation, ALIAS)
+        except Refused as refused:
+            raise Refused(refused.refusal, location) from None
 
     def _disarmed(self, relation: Relation) -> dict[str, str]:
         """Columns of types whose input runs a user's code, read as the type below: a statement could give such a type a
@@ -179,49 +364,22 @@ class MaskedRelations:
             return None
         if rule == system.OPEN:
             return None
-        expressions = {name: _hidden(name) for name in rule.hidden}
-        return Replacement(self._select(relation, expressions, None, rule.where), (), protects=False, hides=True)
-
-    def _select(
-        self,
-        relation: Relation,
-        expressions: Mapping[str, str],
-        source: RewrittenView | None,
-        where: str | None = None,
-    ) -> parser.ParseTree:
-        """`SELECT t.a, mask(t.b) AS b FROM relation AS t`, or over the rewritten definition of a view."""
-        if source is not None and not expressions and not relation.security_barrier:
-            return source.select
-        items = ", ".join(
-            f"{expressions[c.name]} AS {quoted(c.name)}" if c.name in expressions else f"{ALIAS}.{quoted(c.name)}"
-            for c in relation.columns
-        )
-        text = f"SELECT {items} FROM {quoted(relation.schema)}.{quoted(relation.name)} AS {ALIAS}"
-        if where is not None:
-            text += f" WHERE {where}"
-        if where is not None or relation.security_barrier:
-            # The planner may not move a predicate from outside below this: the WHERE inside comes first.
-            text += " OFFSET 0"
-        select = parser.parse(text).stmts[0].stmt.select_stmt
-        if source is not None:
-            subselect = parser.nodes.RangeSubselect(alias=parser.nodes.Alias(aliasname=ALIAS))
-            subselect.subquery.select_stmt.CopyFrom(source.select)
-            select.from_clause[0].range_subselect.CopyFrom(subselect)
-        parser.without_locations(select)
-        return select
+        filters = () if rule.where is None else (rule.where,)
+        view = masked_view(relation, {name: _hidden(name) for name in rule.hidden}, filters=filters)
+        return Replacement(view, (), protects=False, hides=True)
 
     def _view_source(self, relation: Relation, location: int) -> RewrittenView:
         if relation.key in self._expanding or len(self._expanding) > 32:  # noqa: PLR2004 - deeper than anyone nests
             raise unsupported(f"view {relation.qualified} nests too deeply", location=location)
         self._expanding.append(relation.key)
         try:
-            source = self._rewrite_view(self, relation)
+            return self._rewrite_view(self, relation)
         except Refused as refused:
             raise Refused(_in_view(relation, refused), location) from None
         finally:
             self._expanding.pop()
-        parser.without_locations(source.select)
-        return source
+
+    # What no definition masks
 
     def _require_independent(self, relation: Relation, location: int) -> None:
         """A materialised view or foreign table holds values of its own, which no definition masks."""
@@ -248,8 +406,8 @@ class MaskedRelations:
             return True
         if relation.is_system:
             return system.rule_for(*name) != system.OPEN
-        rules = self.masks_of(relation)
-        if rules and (column is None or column in rules):
+        masks = self.column_masks(relation)
+        if self.is_filtered(relation) or (masks and (column is None or column in masks)):
             return True
         return self._depends_on_protected(relation)
 
@@ -260,16 +418,6 @@ class MaskedRelations:
             for name, column in relation.depends
             if name != relation.key
         )
-
-    def _family(self, name: Name) -> tuple[Name, ...]:
-        """The relation, then everything that inherits from or to it, through whatever other relation: a parent shows
-        the rows of its children, whose rules may come from another parent."""
-        found = [name]
-        for member in found:
-            relation = self.catalog.relations.get(member)
-            near = (*(relation.parents if relation else ()), *self.catalog.children.get(member, ()))
-            found += [other for other in dict.fromkeys(near) if other not in found]
-        return tuple(found)
 
 
 def _hidden(name: str) -> str:
@@ -299,8 +447,3 @@ _KIND_NAMES = {
 def kind_name(kind: str) -> str:
     """PostgreSQL's word for a pg_class.relkind."""
     return _KIND_NAMES.get(kind, "relation")
-
-
-def quoted(name: str) -> str:
-    """An identifier that the grammar reads as exactly `name`."""
-    return '"' + name.replace('"', '""') + '"'

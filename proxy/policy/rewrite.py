@@ -1,4 +1,4 @@
-"""The rewriting engine: one walk over a statement's tree, in place, that swaps each relation for its masked view.
+"""The rewriting engine: one walk over a statement's tree, in place, that points each relation at its masked view.
 
 Every node type has its place in the walk: relations, functions, operators, types, column references and WITH have
 rules; the rest of PostgreSQL's expression grammar is walked through; a node type that no list names is refused. So an
@@ -15,17 +15,23 @@ from typing import Any, Final
 
 from proxy.policy import parser
 from proxy.policy.catalog import Relation
+from proxy.policy.context import Context, Scope
 from proxy.policy.describe import location_of, readable
-from proxy.policy.grouping import Source, complete_groups, range_variables
+from proxy.policy.fences import Extra, Fences, range_name
+from proxy.policy.floor import floor_comment, floor_view, require_floor
+from proxy.policy.grouping import Source, complete_groups
+from proxy.policy.maskedview import MaskedView
 from proxy.policy.plan import AppliedMask
 from proxy.policy.references import References
 from proxy.policy.refused import Refused, denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations
-from proxy.policy.settings_list import CHANGEABLE, may_show
+from proxy.policy.rules import StatementKind
+from proxy.policy.settingcalls import as_settings, is_settings_function, sets_harmlessly
+from proxy.policy.settings_list import may_show
+from proxy.policy.splice import Inset
 from proxy.policy.trust import Trust
 
 Node = Any
-Scope = frozenset[str]
 
 # Expression and clause nodes without a rule of their own: they are walked through.
 WALKED: Final = frozenset(
@@ -35,8 +41,9 @@ WALKED: Final = frozenset(
     JsonAggConstructor JsonArgument JsonArrayAgg JsonArrayConstructor JsonArrayQueryConstructor JsonBehavior JsonExpr
     JsonFormat JsonFuncExpr JsonIsPredicate JsonKeyValue JsonObjectAgg JsonObjectConstructor JsonOutput
     JsonParseExpr JsonReturning JsonScalarExpr JsonSerializeExpr JsonTable JsonTableColumn JsonTablePathSpec
-    JsonValueExpr List MinMaxExpr NamedArgExpr NullTest ParamRef RangeFunction RangeSubselect RangeTableFunc
-    RangeTableFuncCol ResTarget RowExpr SQLValueFunction String TypeCast WindowDef XmlExpr XmlSerialize
+    JsonValueExpr List MergeSupportFunc MinMaxExpr MultiAssignRef NamedArgExpr NullTest ParamRef RangeFunction
+    RangeSubselect RangeTableFunc RangeTableFuncCol ResTarget RowExpr SQLValueFunction SetToDefault String TypeCast
+    WindowDef XmlExpr XmlSerialize
     """.split()  # noqa: SIM905 - a table to be read
 )
 
@@ -53,19 +60,26 @@ _BETWEEN_OPERATORS: Final = (">=", "<=", "<", ">")
 class Rewriter:
     """One statement's walk. What it found is in its fields afterwards; every refusal is raised as Refused."""
 
-    def __init__(self, relations: MaskedRelations, search_path: tuple[str, ...], *, may_set: bool = False) -> None:
+    def __init__(self, relations: MaskedRelations, context: Context) -> None:
         self.relations = relations
-        self._may_set = may_set
+        self.context = context
         self.catalog = relations.catalog
-        self.search_path = search_path
         self._trust = Trust(relations.policy, relations.catalog)
         self.changed = False
         self.hides = False
         self._replacements = 0
         self.touched: set[str] = set()
         self.masks: list[AppliedMask] = []
-        self._through_view = False
+        self.raw_predicates: set[str] = set()
         self._references = References(relations, self._trust)
+        self._sources: list[list[Source]] = [[]]
+        """Per SELECT that the walk is in, the masked relations of its FROM."""
+        self._extras: list[dict[str, Extra]] = [{}]
+        """Per SELECT that the walk is in, what stands inside the masked views of its FROM."""
+        self._fences = Fences(relations, self._find)
+        self._first = len(context.splices.insets)
+        self.copies: list[tuple[Node, Node]] = []
+        """Nodes that the tree holds twice: the second becomes, at the end, what became of the first."""
         self._rules: dict[str, Callable[[Node, Scope], None]] = {
             "Node": self._node,
             "SelectStmt": self.select,
@@ -86,15 +100,35 @@ class Rewriter:
             "ColumnDef": self._column_definition,
         }
 
-    def for_view(self) -> Rewriter:
-        """The walk over a view's definition: the relations in it need no `allow` of their own, as with PostgreSQL's
-        own grants on views; their masks hold all the same."""
-        self._through_view = True
-        return self
+    @property
+    def temps(self) -> frozenset[str]:
+        """The session's temporary tables."""
+        return self.context.temps
+
+    @property
+    def granted(self) -> frozenset[StatementKind]:
+        """The kinds of statements that the policy lets a masked role run."""
+        return self.context.granted
+
+    def unwritten_calls(self) -> None:
+        """Raises Refused where the database could run somebody's code by itself; `select` asks this too."""
+        self._trust.unwritten_calls()
 
     def finish(self) -> None:
         """To be called once, after the whole statement: references such as schema.table.column are settled here."""
         self.changed |= self._references.settle()
+        for first, second in self.copies:
+            second.CopyFrom(first)
+        self._fences.loosen(self.context.splices.insets[self._first :])
+
+    def begin(self, statement: Node) -> None:
+        """The whole statement, before anything in it is walked."""
+        self._fences.begin(statement, self.context.types)
+
+    def query(self, select: Node) -> None:
+        """The SELECT that a statement is, or that it is about: as `select`, and what holds for a whole statement."""
+        self._fences.outermost(select)
+        self.select(select)
 
     def walk(self, message: Node, scope: Scope = frozenset()) -> None:
         """Any node. Raises Refused (0A000) for a type that no list names."""
@@ -109,20 +143,28 @@ class Rewriter:
 
     def select(self, statement: Node, scope: Scope = frozenset()) -> None:
         """A SELECT, VALUES, TABLE or set operation, with its WITH in force for every part of it."""
-        self._trust.unwritten_calls()
+        self.unwritten_calls()
         if statement.HasField("into_clause"):
             raise denied("SELECT INTO is not allowed for this role", hint="it would copy rows into a table")
         if statement.locking_clause:
             raise denied("row locks (FOR UPDATE, FOR SHARE) are not allowed for this role", hint="it may only read")
         if statement.HasField("with_clause"):
-            scope = self._with(statement.with_clause, scope)
-        if statement.group_clause:
-            complete_groups(statement, self._masked_sources(statement, scope))
-        for field, value in statement.ListFields():
-            if field.message_type is None or field.name == "with_clause":
+            scope = self.with_queries(statement.with_clause, scope)
+        self._sources.append([])
+        self._extras.append({} if self.context.through_view else self._fences.extras(statement, scope))
+        above_groups: set[str] = set()
+        for part, value in statement.ListFields():
+            if part.message_type is None or part.name == "with_clause":
                 continue
-            for child in value if field.is_repeated else (value,):
+            before = self._references.count
+            for child in value if part.is_repeated else (value,):
                 self.walk(child, scope)
+            if statement.group_clause and part.name not in ("from_clause", "where_clause", "group_clause"):
+                above_groups |= self._references.names_since(before)
+        sources = self._sources.pop()
+        self._extras.pop()
+        if statement.group_clause and sources:
+            self.changed |= complete_groups(statement, sources, above_groups)
 
     def relation(self, reference: Node, scope: Scope = frozenset()) -> Relation | None:
         """The relation that a RangeVar names, made safe against redirection; None for a WITH query's name.
@@ -130,7 +172,9 @@ class Rewriter:
         Raises Refused where it does not exist (42P01), lies in a temporary or toast schema, or may not be read.
         """
         if not reference.schemaname and not reference.catalogname and reference.relname in scope:
-            self._references.name(_range_name(reference))
+            self._references.name(range_name(reference))
+            return None
+        if self._is_temporary(reference):
             return None
         where = reference.location
         if reference.catalogname and reference.catalogname != self.catalog.database:
@@ -138,10 +182,10 @@ class Rewriter:
         schema = reference.schemaname or None
         if schema is not None and schema.startswith(("pg_temp", "pg_toast")):
             raise denied(f'permission denied for schema "{schema}"', location=where)
-        found = self.catalog.resolve(schema, reference.relname, self.search_path)
+        found = self.catalog.resolve(schema, reference.relname, self.context.search_path)
         if found is None:
             raise undefined(f"{schema}.{reference.relname}" if schema else reference.relname, where)
-        if not self._through_view:
+        if not self.context.through_view:
             self.relations.require_readable(found, where)
         if schema is None:
             reference.schemaname = found.schema
@@ -149,26 +193,34 @@ class Rewriter:
             self.changed |= len(self.catalog.schemas_by_relation[found.name]) > 1
         renamed = bool(reference.alias.colnames)
         key = None if renamed else found.key
-        self._references.name(_range_name(reference), key, alias=reference.HasField("alias"))
+        self._references.name(range_name(reference), key, alias=reference.HasField("alias"))
         return found
 
-    def _masked_sources(self, statement: Node, scope: Scope) -> list[Source]:
-        """The relations in this SELECT's FROM that become subqueries and whose primary keys stay what they are."""
-        found = []
-        for reference in range_variables(statement.from_clause):
-            relation = self.relation(reference, scope)
-            if relation is None or reference.alias.colnames:
-                continue
-            masked = self.relations.masks_of(relation)
-            if self.relations.replacement(relation, reference.location) and not masked.keys() & set(
-                relation.primary_key
-            ):
-                found.append(Source(_range_name(reference), relation))
-        return found
+    def _find(self, reference: Node, scope: Scope) -> Relation | None:
+        """The relation that a RangeVar names, or None; it is judged when the walk comes to it."""
+        if not reference.schemaname and not reference.catalogname and reference.relname in scope:
+            return None
+        if not reference.catalogname and reference.relname in self.context.temps:
+            return None
+        schema = reference.schemaname or None
+        return self.catalog.resolve(schema, reference.relname, self.context.search_path)
+
+    def _is_temporary(self, reference: Node) -> bool:
+        """Whether it is a table that the session made for itself; then it is named as one, whatever comes to lie in a
+        schema of the same name."""
+        if reference.catalogname or reference.relname not in self.context.temps:
+            return False
+        if reference.schemaname not in ("", "pg_temp"):
+            return False
+        self.changed |= not reference.schemaname
+        reference.schemaname = "pg_temp"
+        self._references.name(range_name(reference), alias=reference.HasField("alias"))
+        return True
 
     # WITH
 
-    def _with(self, clause: Node, scope: Scope) -> Scope:
+    def with_queries(self, clause: Node, scope: Scope) -> Scope:
+        """A WITH clause; the names that what it belongs to may use."""
         names = [cte.common_table_expr.ctename for cte in clause.ctes]
         visible = scope | frozenset(names) if clause.recursive else scope
         for wrapper, name in zip(clause.ctes, names, strict=True):
@@ -178,11 +230,12 @@ class Rewriter:
         return visible
 
     def _common_table(self, cte: Node, scope: Scope) -> None:
-        if cte.ctequery.WhichOneof("node") != "select_stmt":
-            raise denied(
-                f'WITH query "{cte.ctename}" writes, which is not allowed for this role', location=cte.location
-            )
-        self.walk(cte.ctequery, scope)
+        if cte.ctequery.WhichOneof("node") == "select_stmt":
+            self.walk(cte.ctequery, scope)
+        elif self.context.modify is None:
+            raise denied(f'WITH query "{cte.ctename}" writes, which is not allowed here', location=cte.location)
+        else:
+            self.context.modify(cte.ctequery, self, scope)
         for clause in ("search_clause", "cycle_clause"):
             if cte.HasField(clause):
                 self.walk(getattr(cte, clause), scope)
@@ -193,6 +246,10 @@ class Rewriter:
         kind = wrapper.WhichOneof("node")
         if kind == "range_var":
             self._range_variable(wrapper, scope)
+        elif kind == "range_function" and is_settings_function(wrapper.range_function, self.catalog):
+            as_settings(wrapper)
+            self.changed = True
+            self._range_variable(wrapper, scope)
         elif kind == "column_ref":
             # Settled at the end, when every name in FROM is known: the select list comes before it.
             self._references.add(wrapper)
@@ -201,11 +258,14 @@ class Rewriter:
 
     def _range_variable(self, wrapper: Node, scope: Scope) -> None:
         reference = wrapper.range_var
+        names = tuple(name for name in (reference.schemaname, reference.relname) if name)
         found = self.relation(reference, scope)
         if found is None:
             return
         replacement = self.relations.replacement(found, reference.location)
         if replacement is None:
+            if len(names) == 1:
+                self.context.splices.qualify(reference, found.schema)
             return
         self._replacements += 1
         if self._replacements > MAX_REPLACEMENTS:
@@ -213,21 +273,40 @@ class Rewriter:
                 f"more than {MAX_REPLACEMENTS} references to masked tables in one statement are not supported",
                 location=reference.location,
             )
-        self.changed = True
         self.hides |= replacement.hides
         self.masks.extend(replacement.masks)
-        if replacement.protects:
+        if replacement.touches:
             self.touched.add(found.qualified)
-        subselect = parser.nodes.RangeSubselect()
-        subselect.subquery.select_stmt.CopyFrom(replacement.select)
-        if reference.HasField("alias"):
-            subselect.alias.CopyFrom(reference.alias)
-        else:
-            subselect.alias.aliasname = reference.relname
+        if not reference.alias.colnames:
+            self._sources[-1].append(Source(range_name(reference), found, self.relations.protected_columns(found)))
+        if not reference.HasField("alias"):
             self._references.replaced(found.key)
-        if not reference.inh and found.kind in "rpf":
-            _only(subselect.subquery.select_stmt)
-        wrapper.range_subselect.CopyFrom(subselect)
+        only = not reference.inh and found.kind in "rpf"
+        if self.relations.floor:  # which has two views only where there are two answers
+            only = only and bool(self.catalog.children.get(found.key))
+        if self.relations.floor and replacement.protects and not self.context.through_view:
+            self._point_at_floor(reference, found, replacement.view, only=only)
+        else:
+            inset = Inset(replacement.view, only)
+            self._inset(reference, inset)
+            self.context.splices.mark(reference, names, inset)
+
+    def _inset(self, reference: Node, inset: Inset) -> None:
+        extra = self._extras[-1].get(range_name(reference))
+        if extra is not None:
+            inset.extra = extra.conditions
+            self.raw_predicates |= extra.raw
+            # What was moved is gone from the tree.
+            self.changed |= bool(extra.raw)
+
+    def _point_at_floor(self, reference: Node, relation: Relation, view: MaskedView, *, only: bool) -> None:
+        schema, name = floor_view(self.relations.identity.roles, relation, only=only)
+        require_floor(self.catalog, (schema, name), relation, floor_comment(view, only=only), reference.location)
+        if not reference.HasField("alias"):
+            reference.alias.aliasname = reference.relname
+        reference.ClearField("catalogname")
+        reference.schemaname, reference.relname, reference.inh = schema, name, True
+        self.changed = True
 
     def _table_sample(self, sample: Node, scope: Scope) -> None:
         reference = sample.relation.range_var
@@ -267,7 +346,11 @@ class Rewriter:
 
     def _function_call(self, call: Node, scope: Scope) -> None:
         parts = [part.string.sval for part in call.funcname]
-        if self._may_set and parts in (["set_config"], ["pg_catalog", "set_config"]) and _sets_harmlessly(call):
+        if (
+            StatementKind.SET in self.context.granted
+            and parts in (["set_config"], ["pg_catalog", "set_config"])
+            and sets_harmlessly(call)
+        ):
             self._rename(call, ["pg_catalog", "set_config"])
             return
         qualified = self._trust.function(parts, len(call.args), call.location)
@@ -360,34 +443,11 @@ class Rewriter:
                 self.walk(part, scope)
 
     def _children(self, message: Node, scope: Scope) -> None:
-        for field, value in message.ListFields():
-            if field.message_type is not None:
-                for child in value if field.is_repeated else (value,):
+        for part, value in message.ListFields():
+            if part.message_type is not None:
+                for child in value if part.is_repeated else (value,):
                     self.walk(child, scope)
 
     def _misplaced(self, message: Node, scope: Scope) -> None:
         del scope
         raise unsupported(f"{readable(message.DESCRIPTOR.name)} is not supported here", location=location_of(message))
-
-
-def _only(select: Node) -> None:
-    """ONLY in the reference means ONLY in the masked view: children's rows stay out."""
-    for item in select.from_clause:
-        if item.WhichOneof("node") == "range_var":
-            item.range_var.inh = False
-
-
-def _range_name(reference: Node) -> str:
-    return str(reference.alias.aliasname if reference.HasField("alias") else reference.relname)
-
-
-def _sets_harmlessly(call: Node) -> bool:
-    """set_config of a literal, harmless name to a literal or a parameter: asyncpg turns JIT off with it.
-
-    search_path is tracked as SET's effect, and client_min_messages has values that are refused: neither goes this way.
-    """
-    kinds = [argument.WhichOneof("node") for argument in call.args]
-    if len(kinds) != 3 or kinds[0] != "a_const" or not {*kinds[1:]} <= {"a_const", "param_ref"}:  # noqa: PLR2004
-        return False
-    name = call.args[0].a_const.sval.sval.lower()
-    return name in CHANGEABLE - {"search_path", "client_min_messages"}

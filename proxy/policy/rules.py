@@ -224,10 +224,12 @@ class LimitRule:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """A test that a policy brings: `sql` as `user` gives `rows`, or is refused."""
+    """A test that a policy brings: `sql` as `user` gives `rows`, or is refused (with `sqlstate`, where that is set)."""
 
     user: str
     sql: str
     where: Where
     rows: tuple[tuple[object, ...], ...] | None = None
     refused: bool = False
+    name: str | None = None
+    sqlstate: str | None = None

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from proxy.policy import parser
-from proxy.policy.describe import readable
+from proxy.policy import copying, parser, temporary, writes
+from proxy.policy.commands import reason, spoken
+from proxy.policy.copying import is_on, require_select
+from proxy.policy.cutting import cut_to_limit
 from proxy.policy.plan import Effect, PlannedStatement, Refusal
-from proxy.policy.refused import Refused, denied, unsupported
-from proxy.policy.relations import quoted
+from proxy.policy.refused import DUMP_HINT, Refused, denied, unsupported
 from proxy.policy.rewrite import Rewriter
 from proxy.policy.rules import StatementKind
 from proxy.policy.settings_list import may_reset, may_search, may_set, may_show
@@ -26,91 +27,139 @@ Handler = Callable[[Node, Rewriter], Effect | None]
 IMPLEMENTED: Final = frozenset(
     {
         StatementKind.SELECT,
+        StatementKind.INSERT,
+        StatementKind.UPDATE,
+        StatementKind.DELETE,
+        StatementKind.MERGE,
         StatementKind.EXPLAIN,
         StatementKind.COPY_OUT,
+        StatementKind.COPY_IN,
         StatementKind.CURSOR,
         StatementKind.PREPARE,
         StatementKind.TRANSACTION,
         StatementKind.SHOW,
         StatementKind.SET,
+        StatementKind.TEMP,
     }
 )
 
+_WRITES: Final = frozenset(
+    {
+        StatementKind.INSERT,
+        StatementKind.UPDATE,
+        StatementKind.DELETE,
+        StatementKind.MERGE,
+        StatementKind.COPY_IN,
+    }
+)
+"""`writes` asks itself whether they are granted: a session's own temporary tables need TEMP and nothing else."""
+
+_GIVE_ROWS: Final = frozenset(
+    {StatementKind.SELECT, StatementKind.COPY_OUT, StatementKind.CURSOR, StatementKind.PREPARE}
+)
+
+_WITH_HOLD: Final = 0x20
+"""CURSOR_OPT_HOLD, a bit of DeclareCursorStmt.options."""
+
 _EXPLAIN_OPTIONS: Final = frozenset(
-    {"analyze", "verbose", "costs", "settings", "generic_plan", "buffers", "wal", "timing", "summary", "format"}
+    {
+        "analyze",
+        "verbose",
+        "costs",
+        "settings",
+        "generic_plan",
+        "buffers",
+        "wal",
+        "timing",
+        "summary",
+        "format",
+        "serialize",
+        "memory",
+    }
 )
 
-_COPY_OPTIONS: Final = frozenset(
-    {"format", "delimiter", "null", "header", "quote", "escape", "force_quote", "encoding"}
-)
 
-
-def plan_statement(wrapper: Node, rewriter: Rewriter, granted: frozenset[StatementKind]) -> PlannedStatement:
+def plan_statement(wrapper: Node, rewriter: Rewriter) -> PlannedStatement:
     """Judges and rewrites one statement, in place.
 
     Args:
         wrapper: the Node of a RawStmt.
-        granted: the kinds that the policy lets a masked role run.
 
     Raises:
         Refused: the statement may not run, or cannot be analysed.
     """
+    granted = rewriter.context.granted
     name = wrapper.WhichOneof("node")
     if name is None:
         raise unsupported("this statement is not supported for this role")
     statement = getattr(wrapper, name)
     kind, handler = _dispatch(name, statement)
     if handler is None or kind is None or kind not in IMPLEMENTED:
-        raise denied(f"{_spoken(name, statement)} is not allowed for this role", hint=_hint(kind, granted))
-    if kind not in granted:
+        raise denied(f"{_spoken(name, statement)} is not allowed for this role", hint=_hint(name, kind, granted))
+    if kind not in granted and kind not in _WRITES:
         raise denied(
             f"{_spoken(name, statement)} is not allowed for this role",
             hint=f"defaults.statements in the policy does not list {kind.value}",
         )
-    effect = handler(statement, rewriter)
+    rewriter.begin(statement)
+    if kind is StatementKind.SHOW and statement.name == "all":
+        effect = _show_all(wrapper, rewriter)
+    else:
+        effect = handler(statement, rewriter)
     rewriter.finish()
-    return PlannedStatement(kind, effect)
+    return PlannedStatement(kind, effect, _max_rows(kind, rewriter))
 
 
 def _dispatch(name: str, statement: Node) -> tuple[StatementKind | None, Handler | None]:
     if name == "copy_stmt" and statement.is_from:
-        return StatementKind.COPY_IN, None
+        return StatementKind.COPY_IN, writes.copy_in
+    if name == "select_stmt" and temporary.makes_table(statement):
+        return StatementKind.TEMP, temporary.select_into
     return _HANDLERS.get(name, (None, None))
 
 
-def _hint(kind: StatementKind | None, granted: frozenset[StatementKind]) -> str:
+def _hint(name: str, kind: StatementKind | None, granted: frozenset[StatementKind]) -> str:
     if kind is not None and kind in granted:
         return f"the policy lists {kind.value}, which this version cannot do yet"
-    return "a masked role may read: SELECT, EXPLAIN, COPY ... TO STDOUT, cursors, PREPARE, transactions, SHOW and SET"
+    return DUMP_HINT if name == "lock_stmt" else reason(name)
 
 
 def _spoken(name: str, statement: Node) -> str:
     if name == "copy_stmt":
         return "COPY ... FROM" if statement.is_from else "COPY ... TO"
-    return readable(statement.DESCRIPTOR.name)
+    if name == "select_stmt" and temporary.makes_table(statement):
+        return "SELECT INTO"
+    return spoken(name)
 
 
 # Reading
 
 
 def _select(statement: Node, rewriter: Rewriter) -> Effect | None:
-    rewriter.select(statement)
+    rewriter.query(statement)
+    cut_to_limit(statement, rewriter)
     return None
 
 
-def _require_select(wrapper: Node, what: str) -> Node:
-    if wrapper.WhichOneof("node") != "select_stmt":
-        raise denied(f"{what} of anything but a SELECT is not allowed for this role")
-    return wrapper.select_stmt
+def _max_rows(kind: StatementKind, rewriter: Rewriter) -> int | None:
+    limits = rewriter.context.limits
+    return limits.max_rows if limits is not None and kind in _GIVE_ROWS else None
+
+
+def _query(wrapper: Node, what: str, rewriter: Rewriter) -> None:
+    """A SELECT, or a write where that is granted."""
+    if wrapper.WhichOneof("node") in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
+        writes.modify(wrapper, rewriter)
+    else:
+        rewriter.query(require_select(wrapper, what))
 
 
 def _explain(statement: Node, rewriter: Rewriter) -> Effect | None:
-    query = _require_select(statement.query, "EXPLAIN")
     names = [option.def_elem.defname for option in statement.options]
     for name in names:
         if name not in _EXPLAIN_OPTIONS:
             raise unsupported(f"EXPLAIN option {name} is not supported for this role")
-    rewriter.select(query)
+    _query(statement.query, "EXPLAIN", rewriter)
     if rewriter.touched:
         _hide_measurements(statement)
         rewriter.changed = True
@@ -119,7 +168,7 @@ def _explain(statement: Node, rewriter: Rewriter) -> Effect | None:
 
 def _hide_measurements(statement: Node) -> None:
     """Widths, row estimates, memory and buffers of a masked table come from the values below the mask."""
-    if any(_is_on(option.def_elem) for option in statement.options if option.def_elem.defname == "analyze"):
+    if any(is_on(option.def_elem) for option in statement.options if option.def_elem.defname == "analyze"):
         raise denied(
             "EXPLAIN ANALYZE of a masked table is not allowed for this role",
             hint="EXPLAIN without ANALYZE shows the plan",
@@ -134,61 +183,27 @@ def _hide_measurements(statement: Node) -> None:
     costs.arg.string.sval = "off"
 
 
-def _is_on(option: Node) -> bool:
-    """The reading of defGetBoolean: no argument means on."""
-    kind = option.arg.WhichOneof("node") if option.HasField("arg") else None
-    if kind is None:
-        return True
-    if kind == "integer":
-        return bool(option.arg.integer.ival)
-    if kind == "boolean":
-        return bool(option.arg.boolean.boolval)
-    return str(option.arg.string.sval).lower() not in ("false", "off", "no", "0")
-
-
-def _copy(statement: Node, rewriter: Rewriter) -> Effect | None:
-    if statement.is_program or statement.filename:
-        raise denied("COPY to a file or program of the server is not allowed", hint="COPY ... TO STDOUT works")
-    for option in statement.options:
-        if option.def_elem.defname not in _COPY_OPTIONS:
-            raise unsupported(f"COPY option {option.def_elem.defname} is not supported for this role")
-    if statement.HasField("query"):
-        rewriter.select(_require_select(statement.query, "COPY"))
-        return None
-    _copy_table(statement, rewriter)
-    return None
-
-
-def _copy_table(statement: Node, rewriter: Rewriter) -> None:
-    """COPY table TO STDOUT of a masked table becomes COPY (SELECT its columns FROM its masked view)."""
-    reference = statement.relation
-    found = rewriter.relation(reference)
-    if found is None or rewriter.relations.replacement(found, reference.location) is None:
-        return
-    wanted = [item.string.sval for item in statement.attlist]
-    unknown = [name for name in wanted if found.column(name) is None]
-    if unknown:
-        message = f'column "{unknown[0]}" of relation "{found.name}" does not exist'
-        raise Refused(Refusal("42703", message))
-    items = ", ".join(quoted(name) for name in wanted or [c.name for c in found.columns])
-    # As COPY itself has it: a table's own rows, not those of tables that inherit from it; partitions are its rows.
-    only = "ONLY " if found.kind == "r" else ""
-    text = f"SELECT {items} FROM {only}{quoted(found.schema)}.{quoted(found.name)}"
-    tree = parser.parse(text)
-    rewriter.select(tree.stmts[0].stmt.select_stmt)
-    statement.query.CopyFrom(tree.stmts[0].stmt)
-    statement.ClearField("relation")
-    del statement.attlist[:]
-    rewriter.changed = True
-
-
 def _declare(statement: Node, rewriter: Rewriter) -> Effect | None:
-    rewriter.select(_require_select(statement.query, "DECLARE CURSOR"))
-    return None
+    select = require_select(statement.query, "DECLARE CURSOR")
+    rewriter.query(select)
+    cut_to_limit(select, rewriter)
+    return Effect("declare", statement.portalname, local=not statement.options & _WITH_HOLD)
+
+
+def _fetch(statement: Node, rewriter: Rewriter) -> Effect | None:
+    """FETCH and MOVE reach cursors that this session declared."""
+    del rewriter
+    forward = parser.nodes.FetchDirection.Name(statement.direction) == "FETCH_FORWARD" and statement.how_many > 0
+    return Effect("fetch", statement.portalname, local=not forward)
+
+
+def _close(statement: Node, rewriter: Rewriter) -> Effect | None:
+    del rewriter
+    return Effect("close", statement.portalname or None)
 
 
 def _plain(statement: Node, rewriter: Rewriter) -> Effect | None:
-    """A statement of names only: FETCH, MOVE and CLOSE reach cursors that this session declared."""
+    """A statement of names only."""
     del statement, rewriter
     return None
 
@@ -199,7 +214,9 @@ def _plain(statement: Node, rewriter: Rewriter) -> Effect | None:
 def _prepare(statement: Node, rewriter: Rewriter) -> Effect | None:
     for item in statement.argtypes:
         rewriter.walk(item)
-    rewriter.select(_require_select(statement.query, "PREPARE"))
+    _query(statement.query, "PREPARE", rewriter)
+    if statement.query.WhichOneof("node") == "select_stmt":
+        cut_to_limit(statement.query.select_stmt, rewriter)
     return Effect("prepare", statement.name)
 
 
@@ -296,6 +313,25 @@ def _show(statement: Node, rewriter: Rewriter) -> Effect | None:
     return None
 
 
+_ALL_SETTINGS: Final = """
+SELECT s.name, pg_catalog.current_setting(s.name) AS setting, s.short_desc AS description
+FROM pg_catalog.pg_settings AS s ORDER BY pg_catalog.lower(s.name) COLLATE pg_catalog."C"
+"""
+"""What SHOW ALL shows, over what the role may see of the settings."""
+
+
+def _show_all(wrapper: Node, rewriter: Rewriter) -> Effect | None:
+    tree = parser.parse(_ALL_SETTINGS)
+    parser.without_locations(tree)
+    wrapper.select_stmt.CopyFrom(tree.stmts[0].stmt.select_stmt)
+    rewriter.select(wrapper.select_stmt)
+    rewriter.changed = True
+    return None
+
+
+_DISCARDS: Final = {"DISCARD_ALL": Effect("discard_all"), "DISCARD_TEMP": Effect("discard_temp")}
+
+
 def _discard(statement: Node, rewriter: Rewriter) -> Effect | None:
     """DISCARD ALL gives back the login's own state: identity, settings and plans of this session.
 
@@ -303,16 +339,16 @@ def _discard(statement: Node, rewriter: Rewriter) -> Effect | None:
     """
     del rewriter
     kind = parser.nodes.DiscardMode.Name(statement.target)
-    return Effect("discard_all") if kind == "DISCARD_ALL" else None
+    return _DISCARDS.get(kind)
 
 
 _HANDLERS: Final[dict[str, tuple[StatementKind, Handler | None]]] = {
     "select_stmt": (StatementKind.SELECT, _select),
     "explain_stmt": (StatementKind.EXPLAIN, _explain),
-    "copy_stmt": (StatementKind.COPY_OUT, _copy),
+    "copy_stmt": (StatementKind.COPY_OUT, copying.copy_out),
     "declare_cursor_stmt": (StatementKind.CURSOR, _declare),
-    "fetch_stmt": (StatementKind.CURSOR, _plain),
-    "close_portal_stmt": (StatementKind.CURSOR, _plain),
+    "fetch_stmt": (StatementKind.CURSOR, _fetch),
+    "close_portal_stmt": (StatementKind.CURSOR, _close),
     "prepare_stmt": (StatementKind.PREPARE, _prepare),
     "execute_stmt": (StatementKind.PREPARE, _execute),
     "deallocate_stmt": (StatementKind.PREPARE, _deallocate),
@@ -321,10 +357,16 @@ _HANDLERS: Final[dict[str, tuple[StatementKind, Handler | None]]] = {
     "discard_stmt": (StatementKind.SET, _discard),
     "unlisten_stmt": (StatementKind.SET, _plain),
     "variable_show_stmt": (StatementKind.SHOW, _show),
-    "insert_stmt": (StatementKind.INSERT, None),
-    "update_stmt": (StatementKind.UPDATE, None),
-    "delete_stmt": (StatementKind.DELETE, None),
-    "merge_stmt": (StatementKind.MERGE, None),
+    "insert_stmt": (StatementKind.INSERT, writes.insert),
+    "update_stmt": (StatementKind.UPDATE, writes.update),
+    "delete_stmt": (StatementKind.DELETE, writes.delete),
+    "merge_stmt": (StatementKind.MERGE, writes.merge),
+    "create_stmt": (StatementKind.TEMP, temporary.create),
+    "create_table_as_stmt": (StatementKind.TEMP, temporary.create_as),
+    "drop_stmt": (StatementKind.TEMP, temporary.drop),
+    "truncate_stmt": (StatementKind.TEMP, temporary.truncate),
+    "index_stmt": (StatementKind.TEMP, temporary.index),
+    "vacuum_stmt": (StatementKind.TEMP, temporary.analyze),
     "call_stmt": (StatementKind.CALL, None),
     "listen_stmt": (StatementKind.LISTEN, None),
     "notify_stmt": (StatementKind.LISTEN, None),

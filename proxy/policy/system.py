@@ -27,6 +27,7 @@ def _hide(*columns: str, where: str | None = None) -> SystemRule:
 
 
 NO_ROWS = SystemRule(where="false")
+OWN_SESSION = SystemRule(where="pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()")
 OPEN = SystemRule()
 
 # Settings whose values are passwords or commands of the installation.
@@ -57,7 +58,9 @@ pg_stat_xact_all_tables pg_stat_xact_sys_tables pg_stat_xact_user_functions pg_s
 pg_statio_all_indexes pg_statio_all_sequences pg_statio_all_tables pg_statio_sys_indexes pg_statio_sys_sequences
 pg_statio_sys_tables pg_statio_user_indexes pg_statio_user_sequences pg_statio_user_tables pg_statistic_ext
 pg_subscription_rel pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger
-pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_views
+pg_stat_progress_analyze pg_stat_progress_basebackup pg_stat_progress_cluster pg_stat_progress_copy
+pg_stat_progress_create_index pg_stat_progress_vacuum
+pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_views pg_wait_events
 """
 
 _INFORMATION_SCHEMA = """
@@ -89,8 +92,19 @@ RULES: Mapping[tuple[str, str], SystemRule] = {
     ("pg_catalog", "pg_proc"): _hide("prosrc", "prosqlbody", "probin", "proargdefaults"),
     ("pg_catalog", "pg_rewrite"): _hide("ev_action", "ev_qual"),
     ("pg_catalog", "pg_stat_activity"): _hide("query"),
-    ("pg_catalog", "pg_locks"): SystemRule(where="pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()"),
+    ("pg_catalog", "pg_locks"): OWN_SESSION,
+    # Names that other sessions chose freely.
+    ("pg_catalog", "pg_prepared_xacts"): NO_ROWS,
+    # Who else is connected with which certificate: tools look up their own connection.
+    ("pg_catalog", "pg_stat_gssapi"): OWN_SESSION,
+    ("pg_catalog", "pg_stat_ssl"): OWN_SESSION,
     ("information_schema", "routines"): _hide("routine_definition"),
+    # Where the installation's other servers are. Dashboards and administration tools ask whether there are any.
+    ("pg_catalog", "pg_replication_slots"): NO_ROWS,
+    ("pg_catalog", "pg_stat_replication"): NO_ROWS,
+    ("pg_catalog", "pg_stat_replication_slots"): NO_ROWS,
+    ("pg_catalog", "pg_stat_subscription"): NO_ROWS,
+    ("pg_catalog", "pg_stat_wal_receiver"): NO_ROWS,
     # Secrets of the installation.
     ("pg_catalog", "pg_db_role_setting"): _hide("setconfig"),
     ("pg_catalog", "pg_foreign_data_wrapper"): _hide("fdwoptions"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from proxy.policy import functions
 from proxy.policy.catalog import Catalog
 from proxy.policy.model import Policy
-from proxy.policy.refused import Refused, denied, unsupported
+from proxy.policy.refused import DUMP_HINT, Refused, denied, unsupported
 
 FIRST_USER_OID = 16384
 """Types below it are made by initdb: https://www.postgresql.org/docs/current/system-catalog-initial-data.html"""
@@ -133,6 +133,8 @@ def _untrusted_function(parts: list[str], location: int) -> Refused:
     hint = "built-in functions that see only their arguments work; functions.trust in the policy opens others"
     if parts == ["ask"]:
         hint = "a question stands in FROM: SELECT * FROM ask('...')"
+    if parts[-1] == "set_config":
+        hint = f"SET does the same for what may be set; {DUMP_HINT}"
     return denied(f"function {'.'.join(parts)} is not allowed for this role", hint=hint, location=location)
 
 

@@ -22,6 +22,9 @@ from proxy.policy.settings_list import may_reset, may_search, may_set, may_show
         ("search_path", "hr, public"),
         ("search_path", '"$user", public'),
         ("search_path", "pg_catalog, hr"),
+        ("default_text_search_config", "pg_catalog.simple"),
+        ("effective_cache_size", "4GB"),
+        ("synchronize_seqscans", "off"),
     ],
 )
 def test_may_set(name: str, value: str) -> None:
@@ -44,6 +47,11 @@ def test_may_set(name: str, value: str) -> None:
         ("log_statement", "all"),
         ("app.secret", "x"),
         ("a_setting_of_the_future", "x"),
+        ("transform_null_equals", "on"),
+        ("lc_messages", "C"),
+        ("local_preload_libraries", "x"),
+        ("debug_print_plan", "on"),
+        ("default_tablespace", "x"),
     ],
 )
 def test_may_not_set(name: str, value: str) -> None:
@@ -51,6 +59,13 @@ def test_may_not_set(name: str, value: str) -> None:
     assert refusal is not None
     assert refusal.sqlstate == "42501"
     assert f'"{name}"' in refusal.message
+
+
+def test_pg_dump_is_told_who_can_dump() -> None:
+    refusal = may_set("row_security", "off")
+    assert refusal is not None
+    assert "cannot dump" in refusal.message
+    assert "bypass" in (refusal.hint or "")
 
 
 def test_reset_gives_back_the_login_value_of_what_may_be_set() -> None:

@@ -21,7 +21,8 @@ def test_fixed_settings_are_named() -> None:
 def test_every_implemented_kind_has_a_row() -> None:
     words = {
         "select": "SELECT", "explain": "EXPLAIN", "copy_out": "COPY", "cursor": "DECLARE", "prepare": "PREPARE",
-        "transaction": "BEGIN", "show": "SHOW", "set": "SET",
+        "transaction": "BEGIN", "show": "SHOW", "set": "SET", "insert": "INSERT", "update": "UPDATE",
+        "delete": "DELETE", "merge": "MERGE", "copy_in": "COPY ... FROM", "temp": "CREATE TEMP TABLE",
     }  # fmt: skip
     rows = [line for line in PAGE.splitlines() if line.startswith("|")]
     assert {kind.value for kind in IMPLEMENTED} == set(words)

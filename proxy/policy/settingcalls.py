@@ -1,0 +1,52 @@
+"""Calls that read or set a setting, where a masked role may make them.
+
+https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SET
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from proxy.policy import parser
+from proxy.policy.catalog import Catalog
+from proxy.policy.settings_list import CHANGEABLE
+
+Node = Any
+
+_SETTINGS_FUNCTION: Final = "pg_show_all_settings"
+
+
+def is_settings_function(function: Node, catalog: Catalog) -> bool:
+    """FROM pg_show_all_settings(), which pgAdmin asks for: the view pg_settings is nothing else."""
+    if function.lateral or function.ordinality or function.is_rowsfrom or function.coldeflist:
+        return False
+    items = function.functions[0].list.items if len(function.functions) == 1 else ()
+    if not items or items[0].WhichOneof("node") != "func_call" or items[0].func_call.args:
+        return False
+    names = [part.string.sval for part in items[0].func_call.funcname]
+    if names == ["pg_catalog", _SETTINGS_FUNCTION]:
+        return True
+    return names == [_SETTINGS_FUNCTION] and not catalog.functions_by_name.get(_SETTINGS_FUNCTION)
+
+
+def as_settings(wrapper: Node) -> None:
+    """The Node of a RangeFunction becomes a reference to pg_settings under the function's name or alias."""
+    alias = parser.nodes.Alias(aliasname=_SETTINGS_FUNCTION)
+    if wrapper.range_function.HasField("alias"):
+        alias.CopyFrom(wrapper.range_function.alias)
+    reference = parser.nodes.RangeVar(schemaname="pg_catalog", relname="pg_settings", inh=True, relpersistence="p")
+    reference.location = -1
+    reference.alias.CopyFrom(alias)
+    wrapper.range_var.CopyFrom(reference)
+
+
+def sets_harmlessly(call: Node) -> bool:
+    """set_config of a literal, harmless name to a literal or a parameter: asyncpg turns JIT off with it.
+
+    search_path is tracked as SET's effect, and client_min_messages has values that are refused: neither goes this way.
+    """
+    kinds = [argument.WhichOneof("node") for argument in call.args]
+    if len(kinds) != 3 or kinds[0] != "a_const" or not {*kinds[1:]} <= {"a_const", "param_ref"}:  # noqa: PLR2004
+        return False
+    name = call.args[0].a_const.sval.sval.lower()
+    return name in CHANGEABLE - {"search_path", "client_min_messages"}
