@@ -65,7 +65,6 @@ def test_nothing_that_reads_sleeps_sends_or_sets_is_on_it() -> None:
         "dblink",
         "pg_get_functiondef",
         "pg_logical_slot_peek_changes",
-        "txid_current",
     }
     assert forbidden & admitted() == set()
 
