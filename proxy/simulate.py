@@ -1,10 +1,11 @@
 """`pgveil simulate`: what the veil makes of a statement for a user, without running it.
 
-It shows the decision, the SQL that would run, and each mask with the rule that asks for it; or the refusal as the
-client would get it. The decision is the same code's that serves, so it is the same decision.
+It shows the decision, the SQL that would run, each mask with the rule that asks for it and why that rule, row filters
+and limits; or the refusal as the client would get it. The decision is the same code's that serves, so it is the same
+decision.
 
-It does not answer questions (`ask`), and says so. It knows the search_path that the upstream gives a new session, not
-what a SET would make of it.
+It does not answer questions (`ask`), and says so. It knows the search_path that the upstream gives a new session, or
+the one that it is given; not the session's temporary tables.
 """
 
 from __future__ import annotations
@@ -12,32 +13,48 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 
 import asyncpg
 
 from proxy import localpg
 from proxy.check import reaching_upstream
-from proxy.errors import AuthorizationError, CarrierError
+from proxy.errors import AuthorizationError, CarrierError, ConfigError
 from proxy.feed import Feed
 from proxy.nl.carriers import find_question
 from proxy.policy.catalog import Catalog
 from proxy.policy.decide import Veil
+from proxy.policy.family import family
 from proxy.policy.load import load_policies
+from proxy.policy.model import Policy
 from proxy.policy.plan import Plan, Refusal
-from proxy.policy.rules import Identity
+from proxy.policy.rules import Identity, Limits, Where
+from proxy.searchpath import parse_path
 from proxy.settings import Settings
+from proxy.veils import SHORT
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFilter:
+    """A row filter that holds in a relation which the statement reads, by itself or through a view."""
+
+    relation: str
+    condition: str
+    where: Where
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A decision for people (`text`) and for programs (`json`)."""
+    """A decision for people (`text`) and for programs (`json`). `policy` is the version that it was made by."""
 
     identity: Identity
     statement: str = field(repr=False)
     decision: Plan | Refusal
+    filters: tuple[AppliedFilter, ...] = ()
+    policy: str = ""
 
     @property
     def outcome(self) -> str:
@@ -51,38 +68,65 @@ class Simulation:
     def text(self) -> str:
         """Lines for a terminal, without the last line's end."""
         head = [f"user:      {self.identity.user}  (roles: {', '.join(self.identity.roles)})"]
+        if self.policy:
+            head.append(f"policy:    {self.policy[:SHORT]}")
         if isinstance(self.decision, Refusal):
             return "\n".join([*head, "decision:  refused", "", *_refusal_lines(self.decision, self.statement)])
-        return "\n".join([*head, f"decision:  {_EXPLAINED[self.outcome]}", *self._masks(), "", self.decision.sql])
+        lines = [*head, f"decision:  {_EXPLAINED[self.outcome]}", *self._details(self.decision)]
+        return "\n".join([*lines, "", self.decision.sql])
 
     def json(self) -> str:
-        """One JSON object: user, roles, decision, and either sql, statements, masks, relations or error."""
+        """One JSON object: user, roles, policy, decision, and either error, or sql, statements, relations, masks,
+        filters, limits and raw_predicates."""
         answer: dict[str, object] = {
             "user": self.identity.user,
             "roles": list(self.identity.roles),
+            "policy": self.policy,
             "decision": self.outcome,
         }
         if isinstance(self.decision, Refusal):
             names = ("sqlstate", "message", "detail", "hint", "position")
             answer["error"] = {name: getattr(self.decision, name) for name in names}
         else:
-            answer["sql"] = self.decision.sql
-            answer["statements"] = [s.kind.value if s.kind else None for s in self.decision.statements]
-            answer["relations"] = sorted(self.decision.touched)
-            answer["masks"] = [
-                {"relation": m.relation, "column": m.column, "mask": m.mask, "rule": str(m.where)}
-                for m in self.decision.masks
-            ]
+            answer |= self._fields(self.decision)
         return json.dumps(answer, ensure_ascii=False)
 
-    def _masks(self) -> Iterator[str]:
-        if isinstance(self.decision, Refusal) or not self.decision.masks:
-            return
-        names = [f"{m.relation}.{m.column}" for m in self.decision.masks]
-        width, mask_width = max(map(len, names)), max(len(m.mask) for m in self.decision.masks)
-        for number, (name, mask) in enumerate(zip(names, self.decision.masks, strict=True)):
-            label = "masks:" if number == 0 else ""
-            yield f"{label:<11}{name:<{width}}  {mask.mask:<{mask_width}}  {mask.where}"
+    def _fields(self, plan: Plan) -> dict[str, object]:
+        return {
+            "sql": plan.sql,
+            "statements": [s.kind.value if s.kind else None for s in plan.statements],
+            "relations": sorted(plan.touched),
+            "masks": [
+                {"relation": m.relation, "column": m.column, "mask": m.mask, "rule": str(m.where), "why": m.why}
+                for m in plan.masks
+            ],
+            "filters": [{"relation": f.relation, "condition": f.condition, "rule": str(f.where)} for f in self.filters],
+            "limits": _limits(plan),
+            "raw_predicates": list(plan.raw_predicates),
+        }
+
+    def _details(self, plan: Plan) -> Iterator[str]:
+        kinds = [s.kind.value for s in plan.statements if s.kind]
+        yield from _labelled("kind:", [[", ".join(kinds)]] if kinds else [])
+        masks = [[f"{m.relation}.{m.column}", m.mask, str(m.where), m.why] for m in plan.masks]
+        yield from _labelled("masks:", masks)
+        yield from _labelled("rows:", [[f.relation, " ".join(f.condition.split()), str(f.where)] for f in self.filters])
+        yield from _labelled("limits:", [[name, f"{value:g}"] for name, value in _limits(plan).items()])
+        yield from _labelled("raw:", [[name, "predicates compare its own values"] for name in plan.raw_predicates])
+
+
+def _limits(plan: Plan) -> dict[str, float]:
+    """Those that are set, by the policy's names for them."""
+    found = {} if plan.limits is None else {f.name: getattr(plan.limits, f.name) for f in fields(Limits)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _labelled(label: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows in columns, the label before the first of them."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield f"{label if number == 0 else '':<11}{cells}".rstrip()
 
 
 _EXPLAINED = {
@@ -112,7 +156,23 @@ def _refusal_lines(refusal: Refusal, statement: str) -> Iterator[str]:
 def simulate(veil: Veil, identity: Identity, sql: str, search_path: tuple[str, ...]) -> Simulation:
     """The veil's decision on `sql`. A bypass identity's statements never come to the veil."""
     decision = Plan(sql, ()) if identity.bypass else veil.decide(sql, identity, search_path)
-    return Simulation(identity, sql, decision)
+    filters = tuple(dict.fromkeys(_filters(veil, identity, decision))) if isinstance(decision, Plan) else ()
+    return Simulation(identity, sql, decision, filters, veil.policy.digest)
+
+
+def _filters(veil: Veil, identity: Identity, plan: Plan) -> Iterator[AppliedFilter]:
+    """In what the statement names, in the tables below a view, and in their parents and children."""
+    by_name = {relation.qualified: relation for relation in veil.catalog.relations.values()}
+    pending = [by_name[name].key for name in sorted(plan.touched) if name in by_name]
+    for name in pending:
+        relation = veil.catalog.relations.get(name)
+        if relation is None or relation.is_system:
+            continue
+        for member in family(veil.catalog, name):
+            for rule in veil.policy.filters_of(identity, member):
+                yield AppliedFilter(relation.qualified, rule.condition.text, rule.where)
+        if relation.kind == "v":
+            pending += [below for below, _ in relation.depends if below not in pending]
 
 
 def refuse_questions(sql: str) -> None:
@@ -124,26 +184,46 @@ def refuse_questions(sql: str) -> None:
         )
 
 
-def run_simulate(settings: Settings, user: str, sql: str) -> int:
+def run_simulate(
+    settings: Settings, user: str, sql: str, *, search_path: str | None = None, as_json: bool = False
+) -> int:
     """The command: prints the simulation. 0 where the statement would run, 1 where it is refused.
 
-    Raises CarrierError for a question, PolicyProblems, AuthorizationError where the user is in no role,
-    UpstreamUnavailableError.
+    Args:
+        search_path: as SET search_path takes it; None is what a new session has.
+
+    Raises CarrierError for a question, ConfigError for a search_path that is no list, PolicyProblems,
+    AuthorizationError where the user is in no role, UpstreamUnavailableError.
     """
     refuse_questions(sql)
+    path = None if search_path is None else _path(search_path)
     policy = load_policies(settings.policies)
     identity = policy.identify(user)
     if identity is None:
         raise AuthorizationError(f'user "{user}" is in no role of the policy', hint="Its login would be refused.")
-    with _upstream(settings) as dsn, reaching_upstream():
-        catalog, search_path = asyncio.run(_read(dsn))
-    found = simulate(Veil(policy, catalog), identity, sql, search_path)
-    sys.stdout.write(found.text() + "\n")
+    with upstream_of(settings) as dsn, reaching_upstream():
+        catalog, initial = asyncio.run(_read(dsn))
+    found = simulate(veil_of(settings, policy, catalog), identity, sql, initial if path is None else path)
+    sys.stdout.write((found.json() if as_json else found.text()) + "\n")
     return int(found.outcome == "refused")
 
 
+def veil_of(settings: Settings, policy: Policy, catalog: Catalog) -> Veil:
+    """The veil as it would be in force at this moment, without the exceptions that have ended."""
+    if settings.upstream.login == "floor":  # its views know by themselves when an exception ends
+        return Veil(policy, catalog, on_floor=True)
+    return Veil(policy.at(datetime.now(UTC)), catalog)
+
+
+def _path(text: str) -> tuple[str, ...]:
+    try:
+        return parse_path(text)
+    except ValueError as error:
+        raise ConfigError(str(error), hint="names with commas between them, as in SET search_path") from None
+
+
 @contextmanager
-def _upstream(settings: Settings) -> Iterator[str]:
+def upstream_of(settings: Settings) -> Iterator[str]:
     """The database's URI; the embedded one, started for the while, where the settings name none."""
     if settings.upstream.dsn is not None:
         yield settings.upstream.dsn.uri()

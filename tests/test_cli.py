@@ -51,7 +51,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("pgveil 0.")
     assert cli.run([]) == 0
     text = capsys.readouterr().out
-    assert all(command in text for command in ("serve", "check", "simulate", "demo", "user"))
+    assert all(command in text for command in ("serve", "check", "test", "columns", "simulate", "demo", "user"))
 
 
 def test_serve_hands_its_flags_over(served: list[Settings]) -> None:
@@ -144,20 +144,46 @@ def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_status_of_a_command_is_the_process_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_module(monkeypatch, "proxy.check", run_check=lambda _settings: 1)
-    assert cli.run(["check"]) == 1
+    put_module(monkeypatch, "proxy.check", run_check=lambda _settings, as_json, strict: int(as_json + strict))
+    assert cli.run(["check"]) == 0
+    assert cli.run(["check", "--strict"]) == 1
+    assert cli.run(["check", "--strict", "--json"]) == 2
 
 
 def test_simulate_hands_user_and_statement_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    got: list[tuple[str, str]] = []
+    got: list[tuple[str, str, str | None, bool]] = []
 
-    def run_simulate(_settings: Settings, user: str, sql: str) -> int:
-        got.append((user, sql))
+    def run_simulate(
+        _settings: Settings, user: str, sql: str, *, search_path: str | None = None, as_json: bool = False
+    ) -> int:
+        got.append((user, sql, search_path, as_json))
         return 0
 
     put_module(monkeypatch, "proxy.simulate", run_simulate=run_simulate)
     assert cli.run(["simulate", "--as", "analyst", "SELECT 1"]) == 0
-    assert got == [("analyst", "SELECT 1")]
+    assert cli.run(["simulate", "--as", "analyst", "--search-path", "a,b", "--json", "SELECT 1"]) == 0
+    assert got == [("analyst", "SELECT 1", None, False), ("analyst", "SELECT 1", "a,b", True)]
+
+
+def test_columns_takes_a_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_module(monkeypatch, "proxy.columnrules", run_columns=lambda _settings, tag: ["known", "plain"].index(tag))
+    assert cli.run(["columns"]) == 0
+    assert cli.run(["columns", "--tag", "plain"]) == 1
+
+
+def test_test_hands_its_choice_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxy.policytest import Asked
+
+    got: list[Asked] = []
+
+    def run_policy_tests(_settings: Settings, asked: Asked) -> int:
+        got.append(asked)
+        return 0
+
+    monkeypatch.setattr("proxy.policytest.run_policy_tests", run_policy_tests)
+    flags = ["--only", "a", "--schema", "s.sql", "--junit", "r.xml", "--shadow"]
+    assert cli.run(["test", *flags]) == cli.run(["test"]) == 0
+    assert got == [Asked("a", Path("s.sql"), Path("r.xml"), shadow=True), Asked()]
 
 
 def test_user_prints_a_line_that_the_users_file_takes(
