@@ -1,13 +1,14 @@
 """Wiring: the only place where services are made and handed to each other, and the life of the process.
 
 `serve` builds everything from the settings, serves, and takes it down in reverse. SIGTERM and SIGINT drain (a second
-one does not wait), SIGHUP reads policies and users again. A database that is down does not keep the proxy from
-starting: clients are told, and the catalogue is read once it answers.
+one does not wait), SIGHUP reads policies and users again; policies that change are read without it too. A database
+that is down does not keep the proxy from starting: clients are told, and the catalogue is read once it answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -17,8 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import uvloop
+from pydantic import SecretStr
 
 from proxy import localpg
+from proxy.clock import Clock
 from proxy.errors import ConfigError, UpstreamUnavailableError
 from proxy.feed import Feed
 from proxy.handshake import Door
@@ -29,13 +32,16 @@ from proxy.ops.audit import Audit
 from proxy.ops.http import Check, Health, build_http, serve_http
 from proxy.ops.log import get_logger
 from proxy.ops.metrics import Metrics
-from proxy.policy.load import load_policies
+from proxy.policy.model import Policy
+from proxy.policyfiles import Broken, PolicyWatch, Reading, first_reading
 from proxy.ports import Asking
 from proxy.privacy.pool import DetectorPool
 from proxy.privacy.question import QuestionMasker
 from proxy.privacy.scrub import Scrubber
 from proxy.server import BACKLOG, Admission, Server
 from proxy.settings import HostPort, Settings, UpstreamDsn
+from proxy.shadow import Shadow, Surroundings
+from proxy.upstream import FloorLogin
 from proxy.veils import VeilHolder
 from proxy.watch import LoginWatch
 from proxy.wire.auth import AuthMethod
@@ -61,23 +67,31 @@ def announce(address: str) -> None:
 
 async def serve(settings: Settings, ready: Ready) -> None:
     """The proxy's whole life. Raises ConfigError for what cannot be used: policies, users, addresses, files."""
-    policy = await asyncio.to_thread(load_policies, settings.policies)
+    reading, state = await asyncio.to_thread(first_reading, settings.policies)
     users = Users(settings)
     async with AsyncExitStack() as stack:
-        services = await _build(settings, VeilHolder(policy, Metrics()), stack)
+        services = await _build(
+            settings,
+            VeilHolder(enforced(reading), Metrics(), Clock(), on_floor=settings.upstream.login == "floor"),
+            stack,
+        )
+        services.shadow.take(reading.shadow)
         listeners, address = await _listen(settings.listen)
         server = Server(_admission(settings, services, users))
         app = build_http(services.metrics, _checks(services, server))
         http = await stack.enter_async_context(serve_http(app, settings.http.host, settings.http.port))
         _log.info("health and metrics are served", http=http[0], port=http[1])
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(services.feed.watch())
-            reload = Reload(settings, services, users, server, group)
-            with_signals(server, reload)
-            _log.info("clients are accepted", listen=address, upstream=str(services.dsn), policy=policy.digest)
+            watching = [group.create_task(services.feed.watch()), group.create_task(services.veils.watch_time())]
+            files = PolicyWatch(settings.policies, state, lambda found: take(found, services, server))
+            stack.enter_context(files)
+            with_signals(server, Reload(services, users, files))
+            version = services.veils.policy.digest
+            _log.info("clients are accepted", listen=address, upstream=str(services.dsn), policy=version)
             ready(address)
             await server.run(listeners)
-            watching.cancel()
+            for task in watching:
+                task.cancel()
     _log.info("stopped")
 
 
@@ -91,6 +105,24 @@ class Services:
     audit: Audit | None
     feed: Feed
     asker: Asker
+    shadow: Shadow
+
+
+def enforced(reading: Reading) -> Policy:
+    """The policy to start with. Raises ConfigError where there is none."""
+    if not isinstance(reading.policy, Policy):
+        raise ConfigError("the policies cannot be used", hint="pgveil check says why")
+    return reading.policy
+
+
+def take(reading: Reading, services: Services, server: Server) -> None:
+    """What the policy files say now. Each part that cannot be used keeps what was there before.
+
+    A file that cannot be read at all counts as one to enforce, so what is left of the shadow then may be half of it.
+    """
+    services.veils.take(reading.policy, server.identify_again, asked=reading.asked)
+    if isinstance(reading.policy, Policy) or isinstance(reading.shadow, Broken):
+        services.shadow.take(reading.shadow, asked=reading.asked)
 
 
 class Users:
@@ -108,14 +140,10 @@ class Users:
 class Reload:
     """What SIGHUP does. Each part that fails keeps what was there before."""
 
-    def __init__(
-        self, settings: Settings, services: Services, users: Users, server: Server, group: asyncio.TaskGroup
-    ) -> None:
-        self._settings = settings
+    def __init__(self, services: Services, users: Users, files: PolicyWatch) -> None:
         self._services = services
         self._users = users
-        self._server = server
-        self._group = group
+        self._files = files
 
     def __call__(self) -> None:
         _log.info("reading policies and users again", signal="SIGHUP")
@@ -125,8 +153,7 @@ class Reload:
             _log.error("the new users file cannot be used; the old list stays", error_type=type(error).__name__)
         if self._services.audit is not None:
             self._services.audit.reopen()
-        veils = self._services.veils
-        self._group.create_task(veils.reload(self._settings.policies, self._server.identify_again))
+        self._files.read_now()
 
 
 class AskLine:
@@ -165,7 +192,10 @@ async def _build(settings: Settings, veils: VeilHolder, stack: AsyncExitStack) -
     # Comments are read by people and may name some: what leaves this machine goes without.
     scrubber = None if provider.local else Scrubber(detector)
     asking = AskServices(provider, masker, feed.explain_cost, scrubber=scrubber, observe=metrics.ask)
-    return Services(dsn, veils, metrics, audit, feed, Asker(asking, settings.ask))
+    floored = (lambda: veils.in_force) if veils.on_floor else None
+    around = Surroundings(lambda: veils.catalog, veils.clock, (dsn.user, "public"), floored)
+    shadow = stack.enter_context(Shadow(around, metrics, audit))
+    return Services(dsn, veils, metrics, audit, feed, Asker(asking, settings.ask), shadow)
 
 
 async def _local_dsn(stack: AsyncExitStack) -> UpstreamDsn:
@@ -183,8 +213,27 @@ def _admission(settings: Settings, services: Services, users: Users) -> Admissio
         identify=services.veils.identify,
         veils=services.veils,
         asker=AskLine(services.asker, services.veils),
-        watch=LoginWatch(services.metrics, services.audit, services.feed.look_soon),
+        watch=_watch(services),
         ask_seconds=settings.ask.statement_timeout_s,
+        price=services.feed.price,
+        floor=_floor_login(settings),
+    )
+
+
+def _floor_login(settings: Settings) -> FloorLogin | None:
+    if settings.upstream.login != "floor":
+        return None
+    found = os.environ.get(settings.upstream.floor_password_env)
+    return FloorLogin(SecretStr(found) if found else None)
+
+
+def _watch(services: Services) -> LoginWatch:
+    return LoginWatch(
+        services.metrics,
+        services.audit,
+        services.feed.look_soon,
+        version=lambda: services.veils.version,
+        shadow=services.shadow,
     )
 
 
@@ -196,10 +245,14 @@ def _checks(services: Services, server: Server) -> dict[str, Check]:
     async def catalog() -> Health:
         return Health(ok=services.veils.ready, detail=f"generation {services.veils.generation}")
 
+    async def policy() -> Health:
+        told = (services.veils.status(), services.shadow.status())
+        return Health(ok=True, detail=", ".join(text for text in told if text))
+
     async def accepting() -> Health:
         return Health(ok=not server.stopping, detail="draining" if server.stopping else "")
 
-    return {"upstream": upstream, "catalog": catalog, "accepting": accepting}
+    return {"upstream": upstream, "catalog": catalog, "policy": policy, "accepting": accepting}
 
 
 async def _listen(place: HostPort) -> tuple[list[socket.socket], str]:

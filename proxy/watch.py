@@ -16,6 +16,8 @@ from proxy.ops.metrics import Metrics
 from proxy.policy.plan import Plan
 from proxy.policy.rules import Identity
 from proxy.ports import StatementEvent
+from proxy.shadow import Case, Shadow
+from proxy.veils import SHORT
 
 OTHER = "other"
 """The kind of a statement that was not analysed."""
@@ -32,6 +34,9 @@ class LoginWatch:
     audit: Audit | None
     outdated: Callable[[], None]
     """Called when the server does not know a name that the veil knew."""
+    version: Callable[[], str] = str
+    """Of the policy in force."""
+    shadow: Shadow | None = None
     log: Logger = field(default_factory=lambda: get_logger("server"))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -59,6 +64,8 @@ class SessionWatch:
         self._metrics = shared.metrics
         self._audit = shared.audit
         self._outdated = shared.outdated
+        self._version = shared.version
+        self._shadow = shared.shadow
         self._role = "+".join(identity.roles)
         self._log = get_logger("session")
         self._metrics.session_opened(self._role)
@@ -70,22 +77,31 @@ class SessionWatch:
         self._metrics.statement(kinds[0] if len(kinds) == 1 else OTHER, outcome, event.seconds)
         if event.sqlstate is not None:
             self._metrics.refusal(event.sqlstate)
-        if self._audit is not None:
-            self._record(self._audit, event, "+".join(kinds), outcome)
+        record = None if self._audit is None else self._record(self._audit, event, "+".join(kinds), outcome)
+        if self._in_shadow(event, outcome, record):
+            return  # its record is written with what is found
+        if self._audit is not None and record is not None:
+            self._audit.record(record)
 
-    def _record(self, audit: Audit, event: StatementEvent, kind: str, outcome: str) -> None:
+    def _in_shadow(self, event: StatementEvent, outcome: str, record: AuditRecord | None) -> bool:
+        if self._shadow is None or not self._shadow.active:
+            return False
+        return self._shadow.consider(Case(self._identity.user, outcome, event, record))
+
+    def _record(self, audit: Audit, event: StatementEvent, kind: str, outcome: str) -> AuditRecord:
         sql = event.sql if isinstance(event.sql, str) else bytes(event.sql).decode(errors="replace")
-        audit.record(
-            AuditRecord(
-                session=self._number,
-                user=self._identity.user,
-                roles=self._identity.roles,
-                kind=kind,
-                outcome=outcome,
-                sqlstate=event.sqlstate,
-                digest=audit.digest(sql) if sql else None,
-                masks=0 if event.plan is None else len(event.plan.masks),
-            )
+        plan = event.plan
+        return AuditRecord(
+            session=self._number,
+            user=self._identity.user,
+            roles=self._identity.roles,
+            kind=kind,
+            outcome=outcome,
+            sqlstate=event.sqlstate,
+            digest=audit.digest(sql) if sql else None,
+            masks=0 if plan is None else len(plan.masks),
+            policy=self._version() if plan is None else plan.policy_version[:SHORT],
+            raw_predicates=() if plan is None else plan.raw_predicates,
         )
 
     def ask(self, outcome: str, seconds: float) -> None:
@@ -95,6 +111,12 @@ class SessionWatch:
         self._metrics.upstream_error(sqlstate)
         if sqlstate in OUTDATED:
             self._outdated()
+
+    def cut(self, limit: str) -> None:
+        self._metrics.result_cut(limit)
+
+    def limited(self, limit: str) -> None:
+        self._metrics.limit_refusal(limit)
 
     def moved(self, received: int, sent: int) -> None:
         self._metrics.client_bytes(received, sent)

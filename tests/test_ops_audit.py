@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,26 @@ def test_a_record_is_a_line_of_json(tmp_path: Path) -> None:
         "outcome": "plain",
         "sqlstate": "42501",
         "masks": 2,
+        "policy": "",
+        "raw_predicates": [],
     }
+
+
+def test_a_record_names_the_policy_and_what_it_let_pass(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    shadow = {"policy": "0f", "change": "masks", "masks_added": ({"relation": "hr.emp", "column": "ssn"},)}
+    with Audit(path) as audit:
+        audit.record(record(policy="1a2b", raw_predicates=("hr.emp.ssn",), shadow=shadow))
+    (line,) = read(path)
+    assert (line["policy"], line["raw_predicates"]) == ("1a2b", ["hr.emp.ssn"])
+    assert line["shadow"] == {**shadow, "masks_added": [{"relation": "hr.emp", "column": "ssn"}]}
+
+
+def test_a_record_may_be_written_later_than_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    with Audit(path) as audit:
+        audit.record(record(), datetime(2026, 5, 1, 12, tzinfo=UTC))
+    assert read(path)[0]["ts"] == "2026-05-01T12:00:00.000000+00:00"
 
 
 def test_records_keep_their_order_and_are_appended(tmp_path: Path) -> None:

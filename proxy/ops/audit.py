@@ -19,7 +19,7 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
@@ -38,7 +38,11 @@ _log = get_logger("audit")
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One line. `session` numbers sessions of this process; `digest` is `Audit.digest` of the statement's text."""
+    """One line. `session` numbers sessions of this process; `digest` is `Audit.digest` of the statement's text.
+
+    `policy` is the version that decided; `raw_predicates` are masked columns that were compared by their own values;
+    `shadow` is what the shadow policy would have done, where there is one. Names of the policy and the schema, no more.
+    """
 
     session: int
     user: str
@@ -48,11 +52,14 @@ class AuditRecord:
     sqlstate: str | None = None
     digest: str | None = None
     masks: int = 0
+    policy: str = ""
+    raw_predicates: tuple[str, ...] = ()
+    shadow: Mapping[str, object] | None = None
 
     def line(self, when: datetime) -> str:
         """The record as JSON, with its time in UTC."""
         fields = {"ts": when.astimezone(UTC).isoformat(timespec="microseconds")}
-        fields |= {name: getattr(self, name) for name in self.__slots__}
+        fields |= {name: getattr(self, name) for name in self.__slots__ if name != "shadow" or self.shadow is not None}
         return json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -88,14 +95,14 @@ class Audit:
         """The keyed fingerprint of a text: 32 hexadecimal digits."""
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:DIGEST_HEX]
 
-    def record(self, record: AuditRecord) -> None:
-        """Queue a record; never blocks. Counts it as lost where the queue is full."""
+    def record(self, record: AuditRecord, when: datetime | None = None) -> None:
+        """Queue a record; never blocks. Counts it as lost where the queue is full. `when`: the time, if not now."""
         if self._path is None:
             return
         if self._queue.qsize() >= QUEUE_RECORDS:
             self._lose("the audit queue is full")
             return
-        self._queue.put(record.line(datetime.now(UTC)))
+        self._queue.put(record.line(when or datetime.now(UTC)))
 
     def reopen(self) -> None:
         """Open the file again by its name before the next record: after it was moved away."""

@@ -27,7 +27,8 @@ import structlog
 SAFE_KEYS = frozenset(
     {
         # who and where: identities and addresses, no data
-        "session", "user", "roles", "client", "listen", "http", "upstream", "database", "file", "signal", "protocol",
+        "session", "user", "roles", "approved_by", "client", "listen", "http", "upstream", "database", "file", "signal",
+        "protocol",
         # what: closed vocabularies and codes
         "event", "level", "component", "timestamp", "kind", "outcome", "sqlstate", "state", "reason", "phase",
         "provider", "check", "place", "message_type", "error_type", "server_version", "version", "python",

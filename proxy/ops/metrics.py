@@ -33,6 +33,7 @@ class Metrics:
         self._make_statement_metrics()
         self._make_ask_metrics()
         self._make_process_metrics()
+        self._make_shadow_metrics()
 
     def _make_session_metrics(self) -> None:
         self._sessions = self._gauge("sessions", "Client sessions that are open, by role.", "role")
@@ -52,6 +53,10 @@ class Metrics:
             buckets=_PLAN_SECONDS,
         )
         self._upstream_errors = self._counter("upstream_errors", "Errors from upstream, by SQLSTATE class.", "class")
+        self._results_cut = self._counter("results_cut", "Results that a limit of the policy cut.", "limit")
+        self._limit_refusals = self._counter(
+            "limit_refusals", "Statements that a limit of the policy refused or stopped.", "limit"
+        )
 
     def _make_ask_metrics(self) -> None:
         self._asks = self._counter("asks", "Questions by outcome: answered, or the SQLSTATE.", "outcome")
@@ -62,10 +67,20 @@ class Metrics:
 
     def _make_process_metrics(self) -> None:
         self._policy_loads = self._counter("policy_loads", "Loads of the policy, by outcome.", "outcome")
+        self._policy_broken = self._gauge("policy_broken", "1 while the policy files on disk cannot be used.")
+        self._policy_broken.set(0)
         self._catalog = self._counter("catalog_refreshes", "Reads of the catalogue, by outcome.", "outcome")
         self._crashes = self._counter("crashes", "Sessions that ended in an error of ours.")
         self._audit_lost = self._counter("audit_lost", "Audit records that could not be written.")
         self.watch("log_keys_dropped", "Log keys dropped as not on the safe list.", lambda: DROPPED.count)
+
+    def _make_shadow_metrics(self) -> None:
+        self._shadow_statements = self._counter(
+            "shadow_statements", "Statements by what the shadow policy would change.", "change"
+        )
+        self._shadow_dropped = self._counter("shadow_dropped", "Statements not held against the shadow policy.")
+        self._shadow_broken = self._gauge("shadow_broken", "1 while the shadow policy's files cannot be used.")
+        self._shadow_broken.set(0)
 
     def session_opened(self, role: str) -> None:
         """A client was admitted."""
@@ -99,6 +114,14 @@ class Metrics:
         """The upstream sent an error; only its class (two characters) becomes a label."""
         self._upstream_errors.labels(sqlstate[:2]).inc()
 
+    def result_cut(self, limit: str) -> None:
+        """A result was cut: `limit` is max_rows or max_bytes."""
+        self._results_cut.labels(limit).inc()
+
+    def limit_refusal(self, limit: str) -> None:
+        """A statement was refused or stopped: `limit` is statement_timeout_s, max_cost or max_concurrent."""
+        self._limit_refusals.labels(limit).inc()
+
     def ask(self, outcome: str, seconds: float, repairs: int = 0) -> None:
         """A question ended: `outcome` is answered or the SQLSTATE."""
         self._asks.labels(outcome).inc()
@@ -108,6 +131,22 @@ class Metrics:
     def policy_loaded(self, *, ok: bool) -> None:
         """The policy was read, at the start or again."""
         self._policy_loads.labels("ok" if ok else "failed").inc()
+
+    def policy_broken(self, *, broken: bool) -> None:
+        """Whether the files on disk are something else than the policy in force, and cannot be used."""
+        self._policy_broken.set(int(broken))
+
+    def shadow_statement(self, change: str) -> None:
+        """A statement was held against the shadow policy: `change` is same, refused, allowed, masks, other or login."""
+        self._shadow_statements.labels(change).inc()
+
+    def shadow_dropped(self) -> None:
+        """A statement was not: too many were waiting, or it could not be judged."""
+        self._shadow_dropped.inc()
+
+    def shadow_broken(self, *, broken: bool) -> None:
+        """Whether the shadow policy's files cannot be used."""
+        self._shadow_broken.set(int(broken))
 
     def catalog_refreshed(self, *, ok: bool) -> None:
         """The catalogue was read."""
