@@ -11,12 +11,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.conversation import MOVES_PATH, Conversation
-from proxy.policy.plan import Plan, Refusal
+from proxy.conversation import MOVES_PATH, MOVES_TEMPS, Conversation, Scope
+from proxy.policy.plan import Effect, Plan, Refusal
 from proxy.policy.rules import StatementKind
 from proxy.ports import Veils
-from proxy.prepared import Statement
-from proxy.refusals import PATH_AND_MORE, TOO_MANY_NAMES, refusal_response, stale_response
+from proxy.prepared import Names, Statement
+from proxy.refusals import (
+    CURSOR_STALE,
+    END_AND_MORE,
+    PATH_AND_MORE,
+    TEMP_AND_MORE,
+    TOO_MANY_NAMES,
+    refusal_response,
+    stale_response,
+)
+from proxy.verdict import decide
 from proxy.wire.messages import FAILED, ErrorResponse
 
 _NEEDS_NO_NAMES = frozenset({None, StatementKind.SET, StatementKind.TRANSACTION, StatementKind.SHOW})
@@ -31,11 +40,16 @@ class Age:
 
     def objection(self, plan: Plan, *, prepares: bool) -> ErrorResponse | None:
         """To a new plan. `prepares`: it is for a named statement."""
-        moved = False
+        moved: Refusal | None = None
         for planned in plan.statements:
-            if moved and planned.kind not in _NEEDS_NO_NAMES:
-                return refusal_response(PATH_AND_MORE)
-            moved = moved or (planned.effect is not None and planned.effect.kind in MOVES_PATH)
+            effect = planned.effect
+            if moved is not None and planned.kind not in _NEEDS_NO_NAMES:
+                return refusal_response(moved)
+            if moved is None and effect is not None and self._talk.moves(effect):
+                moved = _and_more(effect)
+            prepares = prepares or (effect is not None and effect.kind == "prepare")
+            if effect is not None and effect.kind == "declare" and self._talk.prepared.cursors.full:
+                return refusal_response(TOO_MANY_NAMES)
         if prepares and self._talk.prepared.statements.full:
             return refusal_response(TOO_MANY_NAMES)
         return self._names(plan, frozenset())
@@ -50,49 +64,85 @@ class Age:
         That is where only the policy has changed, since masks keep the names and types of a result's columns, and the
         client knows those from the first time. Another catalogue or path may stand for other columns.
         """
-        known, path = list(self._talk.prepared.statements.all(name)), self._talk.path.schemas
-        if len(known) != 1 or known[0].types is None or known[0].path != path or self._talk.status == FAILED:
+        known, scope = list(self._talk.prepared.statements.all(name)), self._talk.scope
+        if len(known) != 1 or known[0].types is None or self._talk.status == FAILED:
             return None
-        verdict = self._veils.veil.decide(known[0].sql, self._talk.identity, path)
+        if (known[0].path, known[0].temps) != (scope.path, scope.temps):
+            return None
+        generation = self._veils.generation  # before the veil: time may end the one, and not yet the other
+        verdict = decide(self._veils.veil, known[0].sql, scope, known[0].types)
         if isinstance(verdict, Refusal) or verdict.catalog_version != known[0].plan.catalog_version:
             return None
         if self._names(verdict, frozenset()) is not None:
             return None
-        return replace(known[0], plan=verdict, generation=self._veils.generation)
+        return replace(known[0], plan=verdict, generation=generation)
 
-    def of_statement(self, statement: Statement) -> ErrorResponse | None:
-        return self._statement(statement, frozenset())
+    def of_portal(self, name: str) -> ErrorResponse | None:
+        """To running a portal. A query's names were resolved when it was bound; COPY and its like do that now."""
+        statement = self._talk.prepared.portal(name)
+        if statement is None:
+            return None
+        query = all(planned.kind is StatementKind.SELECT for planned in statement.plan.statements)
+        if query and statement.generation == self._veils.generation:
+            return None
+        return self._renew(self._talk.prepared.portals, name, statement, frozenset())
 
     def _names(self, plan: Plan, seen: frozenset[str]) -> ErrorResponse | None:
         """To a text that EXECUTEs names."""
-        made: set[str] = set()
+        made: set[tuple[str, str]] = set()
         for planned in plan.statements:
             effect = planned.effect
             if effect is None or effect.name is None:
                 continue
-            if effect.kind == "prepare":
-                made.add(effect.name)
-            elif effect.kind == "execute" and effect.name not in made:
+            refusal = None
+            if effect.kind in ("prepare", "declare"):
+                made.add((effect.kind, effect.name))
+            elif effect.kind == "execute" and ("prepare", effect.name) not in made:
                 refusal = self._name(effect.name, seen)
-                if refusal is not None:
-                    return refusal
-        return None
-
-    def _name(self, name: str, seen: frozenset[str]) -> ErrorResponse | None:
-        if name in seen:
-            return None
-        for statement in self._talk.prepared.statements.all(name):
-            refusal = self._statement(statement, seen | {name})
+            elif effect.kind == "fetch" and ("declare", effect.name) not in made:
+                refusal = self._cursor(effect.name)
             if refusal is not None:
                 return refusal
         return None
 
-    def _statement(self, statement: Statement, seen: frozenset[str]) -> ErrorResponse | None:
-        path = self._talk.path.schemas
-        if statement.generation != self._veils.generation or statement.path != path:
-            verdict = self._veils.veil.decide(statement.sql, self._talk.identity, path)
+    def _cursor(self, name: str) -> ErrorResponse | None:
+        """To reading on: it shows what the policy let it show when it was declared. Of an unknown one the server says
+        that there is none."""
+        cursor = self._talk.prepared.portal(name)
+        if cursor is None or cursor.generation == self._veils.generation:
+            return None
+        scope = Scope(self._talk.identity, cursor.path, cursor.temps)
+        verdict = decide(self._veils.veil, cursor.sql, scope, cursor.types)
+        if isinstance(verdict, Refusal):
+            return refusal_response(replace(verdict, position=None))
+        return None if verdict.sql == cursor.plan.sql else refusal_response(CURSOR_STALE)
+
+    def _name(self, name: str, seen: frozenset[str]) -> ErrorResponse | None:
+        if name in seen:
+            return None
+        names = self._talk.prepared.statements
+        for statement in list(names.all(name)):
+            refusal = self._renew(names, name, statement, seen | {name})
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _renew(self, names: Names, name: str, statement: Statement, seen: frozenset[str]) -> ErrorResponse | None:
+        """Judges a statement as the veil in force does. What may still run has today's limits from here on."""
+        scope, generation = self._talk.scope, self._veils.generation
+        same = (statement.path, statement.temps) == (scope.path, scope.temps)
+        if statement.generation != generation or not same:
+            verdict = decide(self._veils.veil, statement.sql, scope, statement.types)
             if isinstance(verdict, Refusal):
                 return refusal_response(replace(verdict, position=None))
             if verdict.sql != statement.plan.sql:
                 return stale_response()
+            names.renew(name, statement, replace(statement, plan=verdict, generation=generation))
         return self._names(statement.plan, seen)
+
+
+def _and_more(effect: Effect) -> Refusal:
+    """Why nothing that needs names may come after this in one text."""
+    if effect.kind in MOVES_PATH:
+        return PATH_AND_MORE
+    return TEMP_AND_MORE if effect.kind in MOVES_TEMPS else END_AND_MORE

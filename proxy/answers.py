@@ -1,7 +1,8 @@
 """What the server sends, on its way to the client: held against what is owed, scrubbed for a masked role.
 
-Rows pass as runs of bytes, unread. The other messages settle what the session remembers: names, the search_path, the
-transaction. An error may be replaced by a refusal of ours; a message that nobody waits for ends the session.
+Rows pass as runs of bytes, unread, but for those that a limit cuts off. The other messages settle what the session
+remembers: names, what they mean, the transaction. An error may be replaced by a refusal of ours; a message that nobody
+waits for ends the session.
 
 It does not know connections (`relay`) or what the client sent (`session`).
 https://www.postgresql.org/docs/current/protocol-flow.html
@@ -10,16 +11,20 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from proxy.conversation import Conversation, Entry, Note, effects
+from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import ProtocolError, UpstreamError
-from proxy.policy.plan import Effect
+from proxy.policy.plan import Effect, PlannedStatement
+from proxy.policy.rules import StatementKind
 from proxy.ports import Watcher
 from proxy.prepared import Statement
-from proxy.refusals import POISONED
+from proxy.refusals import CANCELLED, POISONED, refusal_response
+from proxy.results import current, result_of, tally_of
 from proxy.scrub import Position, nowhere, scrub_error, scrub_notice
+from proxy.tally import Result
 from proxy.wire.buffer import Frame, Run
-from proxy.wire.codec import Code
+from proxy.wire.codec import HEADER_SIZE, Code
 from proxy.wire.messages import (
     FAILED,
     IDLE,
@@ -63,6 +68,8 @@ FIXED = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
 
 _STATUSES = {ReadyForQuery(status).encode(): status for status in (IDLE, IN_TRANSACTION, FAILED)}
 FATAL = frozenset({"FATAL", "PANIC"})
+_ENDS = frozenset({Code.COMMAND_COMPLETE, Code.PORTAL_SUSPENDED, Code.READY_FOR_QUERY})
+"""What comes after the rows of a result."""
 
 
 class Answers:
@@ -73,11 +80,16 @@ class Answers:
         self._watcher = watcher
         self.said_goodbye = False
         """The server has sent its last error, and closes."""
+        self._result: Result | None = None
+        """Of the rows that come now, where a limit holds for them..."""
+        self._begun = not talk.masked
+        """...and whether that was asked."""
         self._settlers: Mapping[int, Callable[[Entry, Frame], None]] = {
             Code.PARSE_COMPLETE: self._parsed,
             Code.BIND_COMPLETE: self._bound,
             Code.CLOSE_COMPLETE: self._closed,
             Code.COMMAND_COMPLETE: self._completed,
+            Code.COPY_OUT_RESPONSE: self._copying,
         }
 
     def take(self, item: Frame | Run) -> None:
@@ -86,7 +98,9 @@ class Answers:
         if isinstance(item, Run):
             if not talk.replies.takes_rows:
                 raise UpstreamError("the server sent rows that nobody asked for")
-            talk.to_client.append(item.raw)
+            if not self._begun and talk.replies.head is not None:
+                self._result, self._begun = result_of(talk, talk.replies.head), True
+            talk.to_client.append(item.raw if self._result is None else self._result.take(item))
             return
         tag = item.tag
         if tag == Code.NOTICE_RESPONSE:
@@ -113,7 +127,8 @@ class Answers:
         talk = self._talk
         entry = self._entry(frame)
         if not entry.ours:
-            talk.to_client.append(frame.raw)
+            ends = talk.masked and frame.tag in _ENDS
+            talk.to_client.append(self._end_of_result(entry, frame) if ends else frame.raw)
         if frame.tag == Code.READY_FOR_QUERY:
             self._ready(frame)
         elif talk.masked:
@@ -152,31 +167,67 @@ class Answers:
     def _bound(self, entry: Entry, _frame: Frame) -> None:
         note = _note(entry)
         if note.statement is not None:
-            self._talk.prepared.portals.settle(note.name, note.statement)
+            self._talk.prepared.bound(note.name, note.statement)
 
     def _closed(self, entry: Entry, _frame: Frame) -> None:
         note, prepared = _note(entry), self._talk.prepared
-        (prepared.statements if note.kind == STATEMENT else prepared.portals).drop(note.name)
+        if note.kind == STATEMENT:
+            prepared.statements.drop(note.name)
+        else:
+            prepared.closed(note.name)
 
     def _completed(self, entry: Entry, frame: Frame) -> None:
         """One statement is complete: what it does to the session is done."""
         note = _note(entry)
         if note.statement is None:
             return
-        effect = _effect(entry, note, note.statement)
-        if effect is None:
+        planned = _planned(entry, note, note.statement)
+        if planned is None or planned.effect is None:
             return
         message = decode_backend(frame)
         if not isinstance(message, CommandComplete):
             raise UpstreamError("the server's CommandComplete cannot be read")
-        self._talk.path.apply(effect, message.tag)
-        if effect.kind == "prepare" and effect.name is not None:
-            self._talk.prepared.statements.settle(effect.name, note.statement)
+        self._talk.path.apply(planned.effect, message.tag)
+        self._settle(planned.effect, note.statement, planned)
+
+    def _settle(self, effect: Effect, statement: Statement, planned: PlannedStatement) -> None:
+        prepared, name = self._talk.prepared, effect.name
+        if effect.kind == "prepare" and name is not None:
+            prepared.statements.settle(name, statement)
+        elif effect.kind == "declare" and name is not None:
+            prepared.declared(name, _cursor(statement, planned), passing=effect.local)
         elif effect.kind == "deallocate":
-            self._talk.prepared.statements.drop(effect.name)
+            prepared.statements.drop(name)
+        elif effect.kind == "close":
+            prepared.closed(name)
         elif effect.kind == "discard_all":
-            self._talk.prepared.statements.drop(None)
-            self._talk.prepared.portals.drop(None)
+            prepared.statements.drop(None)
+            prepared.closed(None)
+
+    # Limits
+
+    def _copying(self, entry: Entry, frame: Frame) -> None:
+        """COPY TO begins: not every message of it is a row."""
+        self._result, self._begun = result_of(self._talk, entry, copy_format=frame.raw[HEADER_SIZE]), True
+
+    def _end_of_result(self, entry: Entry, frame: Frame) -> bytes | bytearray:
+        """The message after the rows; what was cut is said before it, and not counted in it."""
+        result, begun = self._result, self._begun
+        self._result, self._begun = None, False
+        completes = frame.tag == Code.COMMAND_COMPLETE
+        if not begun and completes:  # MOVE shows no rows, and goes past them
+            result = result_of(self._talk, entry)
+        if result is None:
+            return frame.raw
+        message = decode_backend(frame)
+        if isinstance(message, CommandComplete):
+            message = result.complete(message)
+        warning = result.tally.warning()
+        if warning is not None:
+            self._talk.to_client.append(warning.encode())
+            if result.tally.cut is not None:
+                self._watcher.cut(result.tally.cut)
+        return message.encode()
 
     # Errors
 
@@ -191,12 +242,22 @@ class Answers:
         entry = None if last and not talk.busy else self._entry(frame)
         if talk.masked:
             talk.path.failed()
+            self._result, self._begun = None, False
         if entry is not None and entry.replacement is not None and error.sqlstate == POISONED:
             talk.to_client.append(entry.replacement)
         else:
             self._watcher.upstream_error(error.sqlstate)
-            talk.to_client.append(self._shown(error, entry, frame))
+            talk.to_client.append(self._overdue(error) or self._shown(error, entry, frame))
         self.flush_made()
+
+    def _overdue(self, error: ErrorResponse) -> bytes | None:
+        """The server was asked to stop, since a deadline had passed."""
+        deadline = self._talk.overdue
+        if deadline is None or error.sqlstate != CANCELLED.sqlstate:
+            return None
+        if deadline.limit is not None:
+            self._watcher.limited(deadline.limit)
+        return refusal_response(deadline.refusal).encode()
 
     def _shown(self, error: ErrorResponse, entry: Entry | None, frame: Frame) -> bytes | bytearray:
         position = _position(entry)
@@ -248,17 +309,22 @@ def _note(entry: Entry) -> Note:
     return entry.note if entry.note is not None else Note()
 
 
-def _effect(entry: Entry, note: Note, statement: Statement) -> Effect | None:
-    """What the statement does that has just been completed: the next one of a simple query, the one of a portal."""
-    planned = statement.plan.statements
+def _planned(entry: Entry, note: Note, statement: Statement) -> PlannedStatement | None:
+    """The statement that has just been completed; the next one is current from here on."""
+    found = current(entry, note, statement.plan)
     if entry.request is not Request.QUERY:
-        return next(effects(statement), None)
-    while note.completed < len(planned) and planned[note.completed].kind is None:
-        note.completed += 1  # an empty statement, which nobody completes
-    if note.completed >= len(planned):
+        return None if found is None else found[1]
+    if found is None:
         raise UpstreamError("the server completed more statements than were sent")
-    note.completed += 1
-    return planned[note.completed - 1].effect
+    note.completed = found[0] + 1
+    return found[1]
+
+
+def _cursor(statement: Statement, planned: PlannedStatement) -> Statement:
+    """What a DECLARE has made: a query, as a portal's is."""
+    query = replace(planned, kind=StatementKind.SELECT, effect=None)
+    tally = tally_of(statement.plan, planned)
+    return replace(statement, plan=replace(statement.plan, statements=(query,)), tally=tally)
 
 
 def _position(entry: Entry | None) -> Position:

@@ -1,4 +1,4 @@
-"""The command line: `pgveil serve`, `check`, `simulate`, `demo`, `user`.
+"""The command line: `pgveil serve`, `check`, `test`, `columns`, `simulate`, `harden`, `shadow`, `demo`, `user`.
 
 It reads arguments, builds settings and hands over; every command imports what it needs when it runs, so that `check`
 does not wait for what `serve` uses. Errors that are somebody's to mend are two lines, `pgveil: ...` and `hint: ...`,
@@ -143,18 +143,71 @@ def serve(
 
 
 @app.command(short_help="Lint the policies.")
-def check(upstream: Upstream = None, policies: Policies = None, config: Config = None) -> int:
-    """Lint the policies: every problem at once, with its file and line. Status 1 where there is one."""
+def check(
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Status 1 for a warning, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    upstream: Upstream = None,
+    policies: Policies = None,
+    config: Config = None,
+) -> int:
+    """Lint the policies: every problem at once, with its file and line. Status 1 where there is one.
+
+    With a database, also rules that match nothing, what no rule covers, and what would go around the veil.
+    """
     settings = _settings({"upstream": upstream, "policies": policies, "config": config}, "error")
     from proxy.check import run_check
 
-    return run_check(settings)
+    return run_check(settings, as_json=as_json, strict=strict)
+
+
+@app.command("test", short_help="Run the policy's own tests.")
+def run_tests(  # noqa: PLR0913 - an option each
+    *,
+    only: Annotated[str | None, typer.Option("--only", metavar="NAME", help="Those whose name has this in it.")] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option("--schema", metavar="FILE", help="SQL that makes a database for them, on the embedded server."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="The shadow policy's tests.")] = False,
+    upstream: Upstream = None,
+    policies: Policies = None,
+    config: Config = None,
+) -> int:
+    """Run the policy's own tests against the database, each in a transaction that is rolled back.
+
+    Status 1 where one fails.
+    """
+    settings = _settings({"upstream": upstream, "policies": policies, "config": config}, "error")
+    from proxy.policytest import Asked, run_policy_tests
+
+    return run_policy_tests(settings, Asked(only, schema, junit, shadow))
+
+
+@app.command(short_help="Print a rule for columns without one.")
+def columns(
+    tag: Annotated[str, typer.Option("--tag", metavar="TAG", help="The tag that it gives them.")] = "known",
+    upstream: Upstream = None,
+    policies: Policies = None,
+    config: Config = None,
+) -> int:
+    """Print a rule, as YAML, for every column of an allowed table that no rule names yet."""
+    settings = _settings({"upstream": upstream, "policies": policies, "config": config}, "error")
+    from proxy.columnrules import run_columns
+
+    return run_columns(settings, tag)
 
 
 @app.command(short_help="Show what would become of a statement.")
-def simulate(
+def simulate(  # noqa: PLR0913 - an option each
     sql: Annotated[str, typer.Argument(metavar="SQL", help="The statement.")],
+    *,
     user: Annotated[str, typer.Option("--as", metavar="USER", help="Who would send it.")],
+    search_path: Annotated[
+        str | None, typer.Option("--search-path", metavar="A,B", help="Schemas [those of a new session].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     upstream: Upstream = None,
     policies: Policies = None,
     config: Config = None,
@@ -163,7 +216,47 @@ def simulate(
     settings = _settings({"upstream": upstream, "policies": policies, "config": config}, "error")
     from proxy.simulate import run_simulate
 
-    return run_simulate(settings, user, sql)
+    return run_simulate(settings, user, sql, search_path=search_path, as_json=as_json)
+
+
+@app.command(short_help="Print the SQL of the floor, or audit it.")
+def harden(
+    *,
+    roles: Annotated[
+        list[str] | None, typer.Option("--roles", metavar="ROLE,ROLE", help="Roles that users have together.")
+    ] = None,
+    audit: Annotated[bool, typer.Option("--audit", help="Say what undermines the floor.")] = False,
+    upstream: Upstream = None,
+    policies: Policies = None,
+    config: Config = None,
+) -> int:
+    """Print the SQL that builds the floor: per masked role a login, and masked views that are all it may read.
+
+    With --audit, look at the database instead, and say what still undermines it.
+    """
+    settings = _settings({"upstream": upstream, "policies": policies, "config": config}, "error")
+    from proxy.harden import run_harden
+
+    return run_harden(settings, roles or (), audit=audit)
+
+
+@app.command(short_help="Show what the shadow policy would change.")
+def shadow(
+    *,
+    audit: Annotated[
+        str | None, typer.Option("--audit", metavar="FILE", help="The audit trail [the one of the settings].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    config: Config = None,
+) -> int:
+    """Show what the shadow policy (`enforce: false`) would change, counted from the audit trail.
+
+    By kind of change, user, role, column or SQLSTATE. Status 1 where something would change.
+    """
+    settings = _settings({"config": config}, "error")
+    from proxy.shadowreport import run_shadow
+
+    return run_shadow(settings, audit, as_json=as_json)
 
 
 @app.command(short_help="A demo database, a proxy, a tour.")

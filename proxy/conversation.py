@@ -1,13 +1,16 @@
-"""What both directions of one session share: who it is, what is owed, what is prepared, which schemas are searched.
+"""What both directions of one session share: who it is, what is owed, what is prepared, what names mean.
 
 Plain state with the few moves that need more than one part of it. It does not know connections, and decides nothing.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from proxy.limits import Deadline
 from proxy.policy.plan import Effect
 from proxy.policy.rules import Identity
 from proxy.prepared import Prepared, Statement
@@ -17,7 +20,18 @@ from proxy.wire.messages import IDLE
 from proxy.wire.replies import Expected, Replies
 
 MOVES_PATH = frozenset({"search_path", "search_path_reset", "reset_all", "discard_all"})
+MOVES_TEMPS = frozenset({"temp", "drop_temp", "discard_temp"})
+SETTLES_NAMES = frozenset({"prepare", "declare"})
+"""Their names stand for something only once the server has answered."""
 ENDS_TRANSACTION = frozenset({"commit", "rollback", "rollback_to", "release"})
+
+
+class Scope(NamedTuple):
+    """What a text's meaning depends on, besides the veil: who says it, and what its names are there and then."""
+
+    identity: Identity
+    path: tuple[str, ...]
+    temps: frozenset[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +43,7 @@ class Note:
     kind: str = ""
     completed: int = 0
     """How many statements of a simple query are complete."""
+    deadline: Deadline | None = None
 
     @property
     def position(self) -> Position:
@@ -49,7 +64,11 @@ class Conversation:
     status: str = IDLE
     """Of the transaction, as the last ReadyForQuery said."""
     unsettled: Entry | None = None
-    """What must be answered before a name can be resolved: it may move the search_path, or prepare a statement."""
+    """What must be answered before a name can be resolved: it may change what names mean, or make one."""
+    timed: deque[Entry] = field(default_factory=deque)
+    """What was sent with a deadline, in order."""
+    overdue: Deadline | None = None
+    """The deadline that has passed: the server was asked to stop what it runs."""
     to_client: list[bytes | bytearray] = field(default_factory=list)
     to_upstream: list[bytes | bytearray] = field(default_factory=list)
 
@@ -59,6 +78,10 @@ class Conversation:
     @property
     def masked(self) -> bool:
         return not self.identity.bypass
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.identity, self.path.schemas, self.path.temps)
 
     @property
     def busy(self) -> bool:
@@ -72,14 +95,24 @@ class Conversation:
             self.unsettled = None
         return self.unsettled
 
+    @property
+    def against_time(self) -> Entry | None:
+        """What must be answered next by a deadline. The server may be busy with it although entries before it are not
+        answered yet: it keeps small replies until it has enough, or is told to flush."""
+        while self.timed and self.timed[0].done:
+            self.timed.popleft()
+        return self.timed[0] if self.timed else None
+
     def send(self, data: bytes | bytearray, entry: Entry) -> None:
         """Sends a message upstream, unless the server would ignore it anyway."""
         if self.replies.expect(entry):
             self.to_upstream.append(data)
+            if entry.note is not None and entry.note.deadline is not None:
+                self.timed.append(entry)
 
     def watch(self, statement: Statement | None, entry: Entry) -> None:
         """Remembers an entry that may move what names mean, before anything after it is decided."""
-        if any(self._moves(effect) for effect in effects(statement)):
+        if any(effect.kind in SETTLES_NAMES or self.moves(effect) for effect in effects(statement)):
             self.unsettled = entry
 
     def watch_end(self, entry: Entry) -> None:
@@ -87,12 +120,10 @@ class Conversation:
         if self.path.at_risk:
             self.unsettled = entry
 
-    def _moves(self, effect: Effect) -> bool:
-        return (
-            effect.kind in MOVES_PATH
-            or effect.kind == "prepare"
-            or (effect.kind in ENDS_TRANSACTION and self.path.at_risk)
-        )
+    def moves(self, effect: Effect) -> bool:
+        """Whether names may mean something else after it."""
+        kind = effect.kind
+        return kind in MOVES_PATH or kind in MOVES_TEMPS or (kind in ENDS_TRANSACTION and self.path.at_risk)
 
 
 def effects(statement: Statement | None) -> Iterator[Effect]:

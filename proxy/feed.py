@@ -23,6 +23,7 @@ from proxy.errors import UpstreamUnavailableError
 from proxy.ops.log import get_logger
 from proxy.policy.catalog import Catalog
 from proxy.policy.catalog_read import DIGEST, QUERIES, build_catalog
+from proxy.ports import PRICED_NAME, Priced
 
 _log = get_logger("feed")
 
@@ -30,6 +31,7 @@ POOL_SIZE = 3
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_S = 30.0
 MIN_REFRESH_S = 1.0
+PRICE_SECONDS = 5.0
 
 _SETTINGS = {
     "application_name": "pgveil",
@@ -37,6 +39,14 @@ _SETTINGS = {
     "default_transaction_read_only": "on",
     "standard_conforming_strings": "on",
 }
+
+_TYPE_NAMES = """
+SELECT CASE oid WHEN 0 THEN 'unknown' ELSE pg_catalog.format_type(oid, NULL) END
+FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS types (oid, place) ORDER BY place
+"""
+_COUNT_PARAMETERS = (
+    "SELECT pg_catalog.cardinality(parameter_types) FROM pg_catalog.pg_prepared_statements WHERE name = $1"
+)
 
 Changed = Callable[[Catalog], None]
 
@@ -152,6 +162,27 @@ class Feed:
             text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}")
         return float(json.loads(text)[0]["Plan"]["Total Cost"])
 
+    async def price(self, statement: Priced) -> float | None:
+        """PostgreSQL's total cost of a session's query, in its own units, without running it.
+
+        Parameters have no values yet, so what has some is priced by its generic plan:
+        https://www.postgresql.org/docs/current/sql-prepare.html. None where the server does not know the query here:
+        a temporary table is another session's.
+
+        Raises:
+            TimeoutError: it took longer than `PRICE_SECONDS`, waiting for a connection included.
+        """
+        try:
+            async with asyncio.timeout(PRICE_SECONDS), self._acquire() as connection:
+                text = await _explained(connection, statement)
+        except asyncpg.QueryCanceledError:
+            raise TimeoutError from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamUnavailableError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            return None
+        return float(json.loads(text)[0]["Plan"]["Total Cost"])
+
     async def check(self) -> str | None:
         """None where the upstream answers; else the kind of failure. For readiness."""
         try:
@@ -176,3 +207,30 @@ class Feed:
         if self._pool is None:
             raise UpstreamUnavailableError("the upstream cannot be reached")
         return self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+
+
+async def _explained(connection: Any, statement: Priced) -> str:
+    """EXPLAIN's answer for a query by the session's own search_path. Raises asyncpg.PostgresError."""
+    async with connection.transaction(readonly=True):
+        path = ", ".join(_quoted(name) for name in statement.search_path)
+        await connection.execute("SELECT pg_catalog.set_config('search_path', $1, true)", path)
+        if not statement.prepares and "$" not in statement.sql:
+            return str(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}"))
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute("DEALLOCATE ALL")  # what the last one left, whatever became of it
+        await connection.execute(await _prepare_text(connection, statement))
+        count = await connection.fetchval(_COUNT_PARAMETERS, PRICED_NAME)
+        values = f"({', '.join(['NULL'] * count)})" if count else ""
+        return str(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {PRICED_NAME}{values}"))
+
+
+async def _prepare_text(connection: Any, statement: Priced) -> str:
+    if statement.prepares:
+        return statement.sql
+    rows = await connection.fetch(_TYPE_NAMES, list(statement.types))
+    types = f"({', '.join(row[0] for row in rows)})" if rows else ""
+    return f"PREPARE {PRICED_NAME}{types} AS {statement.sql}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.errors import PgveilError
+from proxy.limits import Running
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.rules import Identity
 
@@ -27,9 +28,23 @@ class Pipe(Protocol):
 class VeilPort(Protocol):
     """`policy.decide.Veil`."""
 
-    def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal: ...
+    def decide(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Plan | Refusal: ...
 
-    def decide_apart(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal: ...
+    def decide_apart(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Plan | Refusal: ...
 
     def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None: ...
 
@@ -68,12 +83,37 @@ class AskerPort(Protocol):
     async def resolve(self, question: str, asking: Asking) -> AnswerPort: ...
 
 
+PRICED_NAME = "pgveil_price"
+"""The name under which a PREPARE is priced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """One query to be priced, by PostgreSQL's own estimate. Its text is never for a log."""
+
+    sql: str = field(repr=False)
+    search_path: tuple[str, ...]
+    types: tuple[int, ...] = ()
+    """Type OIDs of its parameters as far as the client declared them; 0 is undeclared."""
+    prepares: bool = False
+    """It is a PREPARE of `PRICED_NAME`."""
+
+
+Price = Callable[[Priced], Awaitable[float | None]]
+"""The estimate, in PostgreSQL's units; None where the server does not know the query. Raises TimeoutError."""
+
+
 class Watcher(Protocol):
     """Metrics, log and audit. None of it sees a value."""
 
     def statement(self, event: StatementEvent) -> None: ...
     def ask(self, outcome: str, seconds: float) -> None: ...
     def upstream_error(self, sqlstate: str) -> None: ...
+    def cut(self, limit: str) -> None: ...
+
+    def limited(self, limit: str) -> None:
+        """A limit refused or stopped a statement. `limit` is its name in the policy."""
+
     def moved(self, received: int, sent: int) -> None: ...
     def crash(self, error: BaseException) -> None: ...
 
@@ -101,6 +141,10 @@ class Services:
     watcher: Watcher
     ask_seconds: float = 30.0
     """How long SQL that was written for a question may run."""
+    price: Price | None = None
+    """None: nobody can say, and max_cost refuses what it would have to price."""
+    running: Running = field(default_factory=Running)
+    """Shared by all sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +156,14 @@ class StatementEvent:
     sqlstate: str | None = None
     """Why it was refused; None where it was not."""
     seconds: float | None = None
+    search_path: tuple[str, ...] | None = None
+    """By which its names were resolved; None where nobody followed it."""
+    types: tuple[int, ...] = ()
+    """The parameter types that a Parse declared."""
+    temps: frozenset[str] = frozenset()
+    """The session's temporary tables."""
+    decided: bool = True
+    """False for what was refused before the veil was asked, or by what the session itself allows."""
 
     def __repr__(self) -> str:
         return f"StatementEvent(sqlstate={self.sqlstate!r})"

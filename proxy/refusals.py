@@ -76,6 +76,22 @@ PATH_AND_MORE = Refusal(
     "a text that changes search_path cannot go on with statements that are resolved by it",
     hint="Send the SET by itself, and the rest after it.",
 )
+TEMP_AND_MORE = Refusal(
+    "0A000",
+    "a text that makes or drops a temporary table cannot go on with statements that name things",
+    hint="Send it by itself, and the rest after it.",
+)
+END_AND_MORE = Refusal(
+    "0A000",
+    "a text that ends a transaction with changes to search_path or temporary tables cannot go on with statements that "
+    "name things",
+    hint="Send the end of the transaction by itself, and the rest after it.",
+)
+CURSOR_STALE = Refusal(
+    "55000",
+    "the policy has changed since the cursor was declared",
+    hint="Declare the cursor again.",
+)
 
 
 def placed_response(refusal: Refusal, position: Callable[[int], int | None]) -> ErrorResponse:

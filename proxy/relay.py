@@ -19,20 +19,24 @@ from typing import Any
 from proxy.answers import ROWS, Answers
 from proxy.conversation import Conversation, Entry
 from proxy.errors import InternalError, PgveilError, ShutdownError, UpstreamError
+from proxy.limits import Deadline
+from proxy.order import FLUSH
 from proxy.policy.rules import Identity
 from proxy.ports import Canceller, Pipe, Services, Spawn, Task
 from proxy.session import Session
 from proxy.wire.buffer import MAX_FRAME, Frame, FrameBuffer
 from proxy.wire.codec import Code
-from proxy.wire.messages import IDLE, Flush, Terminate, error_response
+from proxy.wire.messages import IDLE, Terminate, error_response
 
 HELD_BYTES = 64 * 1024
 """What a client may send while the line is stopped before it is paused."""
 REPORT_BYTES = 1024 * 1024
 """How many bytes move between two reports to the metrics."""
 
+AGAIN_SECONDS = 1.0
+"""Between two requests to cancel what is overdue."""
+
 _FROM_CLIENT = frozenset({Code.COPY_DATA})
-_FLUSH = Flush().encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Links:
     upstream: Pipe
     cancel_upstream: Canceller
     spawn: Spawn
-    call_later: Callable[[float, Callable[[], None]], object]
+    call_later: Callable[[float, Callable[[], None]], Task]
     ended: Callable[[], None]
     """Called once: both connections are being closed, and whoever made them sees to it that they are."""
     max_frame: int = MAX_FRAME
@@ -64,6 +68,8 @@ class Relay:
         self.upstream = UpstreamSide(self)
         self._task: Task | None = None
         self._waiting: tuple[Frame, Entry] | None = None
+        self._running: Entry | None = None
+        self._timer: Task | None = None
         self._upstream_full = False
         self._leaving = self._ended = self._draining = False
         self._received = self._sent = 0
@@ -103,6 +109,7 @@ class Relay:
                 self._talk.to_upstream.append(item.raw)
         self._answers.flush_made()
         self._flush()
+        self._watch_running()
         self._pace_client()
 
     def _answer(self) -> None:
@@ -112,6 +119,7 @@ class Relay:
         for item in self._from_upstream.cut():
             take(item)
         self._flush()
+        self._watch_running()
         if self._waiting is not None and self._waiting[1].done:
             self._go_on()
         if self._draining and self.idle:
@@ -186,7 +194,7 @@ class Relay:
     def wait(self, frame: Frame, entry: Entry) -> None:
         """Takes no further message until `entry` is answered. The server is told to send what it has."""
         self._waiting = (frame, entry)
-        self._talk.to_upstream.append(_FLUSH)
+        self._talk.to_upstream.append(FLUSH)
 
     def _go_on(self) -> None:
         """The answer that the line was waiting for has come."""
@@ -196,14 +204,29 @@ class Relay:
         self._session.take(frame)
         self._work()
 
-    def later(self, seconds: float, entry: Entry) -> None:
-        """Cancels what `entry` runs if it is not answered in time."""
+    def _watch_running(self) -> None:
+        """What is to be answered next has until its deadline, counted from here."""
+        talk = self._talk
+        if not talk.busy:
+            self._session.rest()
+        entry = talk.against_time
+        if entry is self._running:
+            return
+        self._running, talk.overdue = entry, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if entry is not None and entry.note is not None and entry.note.deadline is not None:
+            deadline = entry.note.deadline
+            self._timer = self._links.call_later(deadline.seconds, lambda: self._expire(entry, deadline))
 
-        def expire() -> None:
-            if not entry.done and not self._ended:
-                self._links.spawn(self._links.cancel_upstream())
-
-        self._links.call_later(seconds, expire)
+    def _expire(self, entry: Entry, deadline: Deadline) -> None:
+        if entry is not self._talk.against_time or self._ended:
+            return
+        self._talk.overdue = deadline
+        self._links.spawn(self._links.cancel_upstream())
+        # A server that has not begun yet does not hear it.
+        self._timer = self._links.call_later(AGAIN_SECONDS, lambda: self._expire(entry, deadline))
 
     async def cancel(self) -> None:
         """The client's CancelRequest has come: a question stops here, a statement in the server."""
@@ -281,6 +304,9 @@ class Relay:
     def _end(self) -> None:
         self._ended = True
         self._report()
+        self._session.rest()
+        if self._timer is not None:
+            self._timer.cancel()
         self._links.ended()
         if self._task is not None:
             self._task.cancel()

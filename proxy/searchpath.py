@@ -1,9 +1,9 @@
-"""Which schemas a masked session searches, followed through its SETs, transactions and savepoints.
+"""What a masked session's names mean: the schemas that it searches and the temporary tables that it has made.
 
-The veil resolves names as PostgreSQL would, so it must know the path at every moment. Statements' effects are applied
-when the server says that they are complete; they end with the transaction as PostgreSQL's settings do:
-https://www.postgresql.org/docs/current/sql-set.html. From version 18 on the server reports the path with each change,
-and what it says wins.
+The veil resolves names as PostgreSQL would, so it must know both at every moment. Statements' effects are applied when
+the server says that they are complete; they end with the transaction, or a savepoint, as PostgreSQL's settings and
+tables do: https://www.postgresql.org/docs/current/sql-set.html, sql-createtable.html. From version 18 on the server
+reports the path with each change, and what it says wins.
 
 It does not know which schemas exist; a name that no schema has is passed over, as PostgreSQL does.
 """
@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from proxy.policy.plan import Effect
 
 Path = tuple[str, ...]
+Temps = frozenset[str]
+"""Names of temporary tables, without a schema."""
 
 USER = "$user"
 
@@ -40,26 +42,31 @@ def parse_path(text: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """`now` is what is searched; `kept` is what a commit leaves."""
+    """`now` and `temps` are what holds; `kept` and `kept_temps` are what a commit leaves of them."""
 
     now: Path
     kept: Path
+    temps: Temps = frozenset()
+    kept_temps: Temps = frozenset()
+
+    @property
+    def committed(self) -> _State:
+        return _State(self.kept, self.kept, self.kept_temps, self.kept_temps)
 
 
 class SearchPath:
-    """The path of one session. `initial` is the setting at its start, `user` the account that it runs as."""
+    """Of one session. `initial` is the setting at its start, `user` the account that it runs as."""
 
     def __init__(self, initial: Path, user: str) -> None:
         self._user = user
         self._initial = initial
-        self._base = initial
-        self._state = _State(initial, initial)
+        self._base = self._state = _State(initial, initial)
         self._savepoints: list[tuple[str, _State]] = []
         self._failed = False
         self._reported: Path | None = None
 
     def __repr__(self) -> str:
-        return f"SearchPath({self._state.now})"
+        return f"SearchPath({self._state.now}, temps={len(self._state.temps)})"
 
     @property
     def schemas(self) -> Path:
@@ -68,19 +75,31 @@ class SearchPath:
         return tuple(self._user if name == USER else name for name in now) if USER in now else now
 
     @property
+    def temps(self) -> Temps:
+        """The temporary tables: a bare name among them is that table, before any schema is searched."""
+        return self._state.temps
+
+    @property
     def at_risk(self) -> bool:
-        """Whether the end of the transaction, or of a savepoint, may move the path."""
-        return self._state != _State(self._base, self._base) or any(
-            state != self._state for _, state in self._savepoints
-        )
+        """Whether the end of the transaction, or of a savepoint, may change what names mean."""
+        return self._state != self._base or any(state != self._state for _, state in self._savepoints)
 
     def apply(self, effect: Effect, tag: str) -> None:
         """A statement with this effect is complete; `tag` is what its CommandComplete says."""
         match effect.kind:
             case "search_path":
                 self._set(effect.value, local=effect.local)
-            case "search_path_reset" | "reset_all" | "discard_all":
+            case "search_path_reset" | "reset_all":
                 self._set(self._initial, local=effect.local)
+            case "temp":
+                self._made(frozenset(_names(effect)), local=effect.local)
+            case "drop_temp":
+                self._dropped(frozenset(_names(effect)))
+            case "discard_temp":
+                self._dropped(self._state.temps | self._state.kept_temps)
+            case "discard_all":
+                self._set(self._initial, local=False)
+                self._dropped(self._state.temps | self._state.kept_temps)
             case "commit":
                 self._end(committed=tag.startswith("COMMIT"))
             case "rollback":
@@ -92,7 +111,7 @@ class SearchPath:
             case "rollback_to":
                 self._rollback_to(effect.name)
             case _:
-                pass  # BEGIN, and what prepared statements do: none of it moves the path
+                pass  # BEGIN, and what prepared statements and cursors do: none of it changes what names mean
 
     def failed(self) -> None:
         """The server sent an error: what the transaction did is undone when it ends."""
@@ -107,17 +126,27 @@ class SearchPath:
         if idle and (self._failed or self.at_risk or self._savepoints):
             self._end(committed=not self._failed)
         if self._reported is not None and self._reported != self._state.now:
-            self._state = _State(self._reported, self._reported)
-            self._base = self._reported if idle else self._base
+            self._state = replace(self._state, now=self._reported, kept=self._reported)
+            self._base = self._state if idle else self._base
         self._reported = None
 
     def _set(self, path: Path, *, local: bool) -> None:
-        self._state = replace(self._state, now=path) if local else _State(path, path)
+        self._state = replace(self._state, now=path, kept=self._state.kept if local else path)
+
+    def _made(self, names: Temps, *, local: bool) -> None:
+        """`local`: ON COMMIT DROP. A name that is there already was passed over (IF NOT EXISTS), and stays as it is."""
+        new, state = names - self._state.temps, self._state
+        kept = state.kept_temps if local else state.kept_temps | new
+        self._state = replace(state, temps=state.temps | new, kept_temps=kept)
+
+    def _dropped(self, names: Temps) -> None:
+        state = self._state
+        self._state = replace(state, temps=state.temps - names, kept_temps=state.kept_temps - names)
 
     def _end(self, *, committed: bool) -> None:
         if committed:
-            self._base = self._state.kept
-        self._state = _State(self._base, self._base)
+            self._base = self._state.committed
+        self._state = self._base
         self._savepoints.clear()
         self._failed = False
 
@@ -134,3 +163,8 @@ class SearchPath:
             self._state = self._savepoints[index][1]
             del self._savepoints[index + 1 :]
         self._failed = False
+
+
+def _names(effect: Effect) -> Path:
+    """The tables of a statement; one DROP may have several."""
+    return effect.value or (() if effect.name is None else (effect.name,))

@@ -21,13 +21,14 @@ from proxy.answers import REPORTED, check_parameter
 from proxy.conversation import Conversation
 from proxy.errors import AuthorizationError, InternalError, PgveilError, ShutdownError, UpstreamError
 from proxy.handshake import Door, authenticate, open_stream, read_startup
+from proxy.limits import Running
 from proxy.policy.rules import Identity
-from proxy.ports import AskerPort, LoginWatcher, Services, Veils, Watcher
+from proxy.ports import AskerPort, LoginWatcher, Price, Services, Veils, Watcher
 from proxy.relay import Links, Relay
 from proxy.scrub import nowhere, scrub_error, scrub_notice
 from proxy.searchpath import SearchPath, parse_path
 from proxy.settings import UpstreamDsn
-from proxy.upstream import Upstream, UpstreamRefusedError, open_upstream
+from proxy.upstream import FloorLogin, Upstream, UpstreamRefusedError, open_upstream
 from proxy.wire.buffer import MAX_FRAME
 from proxy.wire.messages import BackendKeyData, ReadyForQuery, error_response
 from proxy.wire.startup import CancelRequest, StartupMessage
@@ -56,13 +57,16 @@ class Admission:
     """What decides about new sessions, asked anew for each: any part of it may change while the server runs."""
 
     dsn: UpstreamDsn
+    """The account of bypass sessions, and of all of them where there is no floor."""
     door: Door
     identify: Callable[[str], Identity | None]
     veils: Veils
     asker: AskerPort
     watch: LoginWatcher
     ask_seconds: float = 30.0
+    price: Price | None = None
     max_sessions: int | None = None
+    floor: FloorLogin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class Server:
         self._admission = admission
         self._grace = grace_seconds
         self.sessions = Sessions()
+        self._running = Running()
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -213,8 +218,9 @@ class Server:
                 f'user "{startup.user}" is in no role of the policy',
                 hint="The operator can add it to the users of a role.",
             )
-        parameters = upstream_parameters(startup, identity, admission.dsn)
-        upstream = await _connect(identity, parameters, admission.dsn)
+        dsn = admission.dsn if admission.floor is None else admission.floor.dsn(admission.dsn, identity)
+        parameters = upstream_parameters(startup, identity, dsn)
+        upstream = await _connect(identity, parameters, dsn)
         try:
             return await self._begin(_Entrant(stream, startup, identity, upstream))
         except BaseException:
@@ -226,7 +232,10 @@ class Server:
         identity, upstream = entrant.identity, entrant.upstream
         path = await _search_path(identity, upstream)
         watcher = self._admission.watch.session(identity)
-        services = Services(self._admission.veils, self._admission.asker, watcher, self._admission.ask_seconds)
+        admission = self._admission
+        services = Services(
+            admission.veils, admission.asker, watcher, admission.ask_seconds, admission.price, self._running
+        )
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         links = Links(
             client=entrant.stream,

@@ -15,20 +15,21 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol
 
 from proxy.age import Age
 from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import PgveilError, ProtocolError
+from proxy.limits import Deadline, Slot, deadline
 from proxy.nl.carriers import Question, find_question, may_ask
+from proxy.order import FLUSH, Line, Order, position_in
 from proxy.policy.plan import Plan, Refusal
 from proxy.ports import Asking, Services, StatementEvent
 from proxy.prepared import Statement
+from proxy.pricing import over_cost
 from proxy.refusals import (
     CANCELLED,
     NO_FUNCTION_CALL,
@@ -39,7 +40,8 @@ from proxy.refusals import (
     poison_query,
     refusal_response,
 )
-from proxy.scrub import Position, unmoved
+from proxy.results import tally_of
+from proxy.verdict import LARGE_TEXT, decide, decide_apart
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import EncodingError
 from proxy.wire.messages import (
@@ -58,12 +60,6 @@ from proxy.wire.messages import (
 )
 from proxy.wire.replies import Expected, Request
 
-LARGE_TEXT = 4096
-"""Characters of a statement that is decided on in a thread: it takes longer than the event loop may be held."""
-
-_APART = ThreadPoolExecutor(1, "pgveil-decide")
-"""For large texts alone: the default executor is for logins too."""
-
 MAX_OWED = 10_000
 """Messages that may be sent ahead of their replies before the line stops until those have come."""
 
@@ -71,41 +67,6 @@ MAX_STATEMENT = 256 * 1024
 """Bytes of a masked role's statement; longer ones would keep everybody waiting while they are analysed."""
 MAX_ASKING = 16 * 1024
 """Bytes of a text that may hold a question."""
-
-
-class Line(Protocol):
-    """What can stop the line. `relay` does."""
-
-    def hold(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Takes no further message from the client until `work` is done."""
-
-    def wait(self, frame: Frame, entry: Entry) -> None:
-        """Takes no further message until the server has answered `entry`; then `frame` comes again, first."""
-
-    def leave(self) -> None:
-        """The client said goodbye."""
-
-    def later(self, seconds: float, entry: Entry) -> None:
-        """Cancels what `entry` runs if it is not answered by then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A Query or a Parse on its way. `sql` is what to decide on; `raw` is the frame while its text is the client's."""
-
-    message: Query | Parse
-    sql: str
-    raw: bytes | bytearray | None
-    position: Position = unmoved
-    """From a position in `sql` to one in the client's text."""
-    generated: tuple[str, ...] = ()
-    """The SQL that was written for the questions in it."""
-    refreshed: bool = False
-    verdict: Plan | Refusal | None = None
-    """Made in a thread, where the text is large."""
-
-    def __repr__(self) -> str:
-        return f"Order({type(self.message).__name__}, generated={len(self.generated)})"
 
 
 class Session:
@@ -116,6 +77,7 @@ class Session:
         self._services = services
         self._line = line
         self._age = Age(talk, services.veils)
+        self._slot = Slot(services.running, talk.identity.roles)
         self._asking = self._cancelled = False
         self._handlers: Mapping[int, Callable[[Frame], None]] = {
             ord("Q"): self._statement,
@@ -144,9 +106,13 @@ class Session:
             handler(frame)
 
     def cancel(self) -> bool:
-        """The client wants what runs to stop. True: a question runs, and what `hold` was given is to be cancelled."""
+        """The client wants what runs to stop. True: it runs here, and what `hold` was given is to be cancelled."""
         self._cancelled = self._asking
         return self._asking
+
+    def rest(self) -> None:
+        """Nothing of the session runs in the server any more. As often as one likes."""
+        self._slot.release()
 
     # The line
 
@@ -206,7 +172,7 @@ class Session:
         else:
             self._services.watcher.ask("answered", perf_counter() - started)
             sql = question.replace(*written)
-            position = _position_in(question, written)
+            position = position_in(question, written)
             self._decide(replace(order, sql=sql, raw=None, position=position, generated=written))
         finally:
             self._asking = self._cancelled = False
@@ -219,47 +185,73 @@ class Session:
             self._send(order, Statement(order.sql, Plan(order.sql, ()), (), 0, order.position, asked=True))
             return
         types = order.message.parameter_types if isinstance(order.message, Parse) else None
-        path, generation = talk.path.schemas, self._services.veils.generation
+        scope = talk.scope
+        generation = self._services.veils.generation if order.verdict is None else order.generation
         if len(order.sql) > LARGE_TEXT and order.verdict is None:
-            self._line.hold(lambda: self._decide_apart(order))
+            self._line.hold(partial(self._decide_apart, order, types))
             return
-        verdict = order.verdict or self._verdict(order, path)
+        verdict = order.verdict or decide(self._services.veils.veil, order.sql, scope, types)
         if isinstance(verdict, Refusal):
             if verdict.unknown is not None and not order.refreshed:
                 self._line.hold(lambda: self._refresh(replace(order, verdict=None)))
             else:
-                self._refuse(order.message, placed_response(verdict, order.position), order.sql)
+                self._refuse(order.message, placed_response(verdict, order.position), order.sql, decided=True)
             return
         refusal = self._age.objection(verdict, prepares=isinstance(order.message, Parse) and order.message.name != "")
         if refusal is not None:
             self._refuse(order.message, refusal, order.sql)
             return
-        self._services.watcher.statement(StatementEvent(order.sql, verdict, seconds=perf_counter() - started))
-        self._send(order, Statement(order.sql, verdict, path, generation, order.position, bool(order.generated), types))
+        made = (generation, order.position, bool(order.generated), types, scope.temps)
+        self._admit(order, Statement(order.sql, verdict, scope.path, *made), perf_counter() - started)
 
-    async def _decide_apart(self, order: Order) -> None:
-        """In a thread: a text of this size would hold everybody else's sessions."""
-        veils, path, loop = self._services.veils, self._talk.path.schemas, asyncio.get_running_loop()
-        while True:
-            generation = veils.generation
-            verdict = await loop.run_in_executor(_APART, partial(self._verdict, order, path, apart=True))
-            if generation == veils.generation:
-                break
-        self._decide(replace(order, verdict=verdict))
-
-    def _verdict(self, order: Order, path: tuple[str, ...], *, apart: bool = False) -> Plan | Refusal:
-        """A Parse declares types for its parameters too, and reading a value of a type may run code of its own."""
-        veil = self._services.veils.veil
-        if isinstance(order.message, Parse):
-            refusal = veil.decide_parameters(order.message.parameter_types)
-            if refusal is not None:
-                return refusal
-        decide = veil.decide_apart if apart else veil.decide
-        return decide(order.sql, self._talk.identity, path)
+    async def _decide_apart(self, order: Order, types: tuple[int, ...] | None) -> None:
+        """A text of this size would hold everybody else's sessions."""
+        verdict, generation = await decide_apart(self._services.veils, order.sql, self._talk.scope, types)
+        self._decide(replace(order, verdict=verdict, generation=generation))
 
     async def _refresh(self, order: Order) -> None:
         await self._services.veils.refresh()
         self._decide(replace(order, refreshed=True))
+
+    def _admit(self, order: Order, statement: Statement, seconds: float) -> None:
+        """What the policy's limits have to say before it runs."""
+        plan = statement.plan
+        if plan.limits is not None and plan.limits.max_cost is not None and order.priced != plan.sql:
+            self._line.hold(partial(self._price, order, statement, plan.limits.max_cost))
+            return
+        refusal = self._no_room(statement) if isinstance(order.message, Query) else None
+        if refusal is not None:
+            self._refuse(order.message, refusal, order.sql)
+            return
+        made = (statement.path, statement.types or (), statement.temps)
+        self._services.watcher.statement(StatementEvent(order.sql, plan, None, seconds, *made))
+        self._send(order, statement)
+
+    async def _price(self, order: Order, statement: Statement, limit: float) -> None:
+        """PostgreSQL's estimate; then it is decided again, for the policy may have changed meanwhile."""
+        self._asking = True
+        try:
+            refusal = await over_cost(self._services.price, statement, limit)
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+            refusal = CANCELLED
+        finally:
+            self._asking = self._cancelled = False
+        if refusal is None:
+            self._decide(replace(order, priced=statement.plan.sql))
+            return
+        if refusal is not CANCELLED:
+            self._services.watcher.limited("max_cost")
+        self._refuse(order.message, refusal_response(refusal), order.sql)
+
+    def _no_room(self, statement: Statement | None) -> ErrorResponse | None:
+        """The refusal where the role runs as much as it may."""
+        refusal = None if statement is None else self._slot.take(statement.plan)
+        if refusal is None:
+            return None
+        self._services.watcher.limited("max_concurrent")
+        return refusal_response(refusal)
 
     def _send(self, order: Order, statement: Statement) -> None:
         """Upstream, with the notice of what was written for a question before its reply."""
@@ -272,20 +264,24 @@ class Session:
         else:
             data = replace(message, query=statement.plan.sql.encode()).encode()
         if isinstance(message, Query):
-            entry: Entry = Expected(Request.QUERY, Note(statement))
+            entry: Entry = Expected(Request.QUERY, Note(statement, deadline=self._deadline(statement)))
             talk.send(data, entry)
             talk.watch_end(entry)
             talk.watch(statement, entry)
-            self._limit(statement, entry)
         else:
             entry = Expected(Request.PARSE, Note(statement, message.name))
             talk.send(data, entry)
             if talk.masked:
                 talk.prepared.statements.sent(message.name, statement, entry)
 
-    def _refuse(self, message: Query | Parse | None, error: ErrorResponse, sql: str | bytes = b"") -> None:
+    def _refuse(
+        self, message: Query | Parse | None, error: ErrorResponse, sql: str | bytes = b"", *, decided: bool = False
+    ) -> None:
         """The one way out of the line. None: the message is neither a Query nor a Parse, and is extended."""
-        self._services.watcher.statement(StatementEvent(sql, sqlstate=error.sqlstate))
+        types = message.parameter_types if isinstance(message, Parse) else ()
+        _, path, temps = self._talk.scope
+        names = (path if self._talk.masked else None, types, temps)
+        self._services.watcher.statement(StatementEvent(sql, None, error.sqlstate, None, *names, decided=decided))
         if isinstance(message, Query):
             poison: Query | Parse = poison_query()
         else:
@@ -310,17 +306,19 @@ class Session:
             self._line.wait(frame, talk.waits_for)
             return
         portal, name = bind_names(frame)
-        statement = talk.prepared.statements.find(name)
         if talk.prepared.portals.full:
             self._refuse(None, refusal_response(TOO_MANY_NAMES))
             return
         refusal = self._age.of_name(name)
+        statement = talk.prepared.statements.find(name)
         if refusal is not None:
             statement = self._age.planned_again(name)
             if statement is None:
                 self._refuse(None, refusal)
                 return
             self._prepare_again(name, statement)
+        if statement is not None:
+            statement = replace(statement, tally=tally_of(statement.plan))
         entry: Entry = Expected(Request.BIND, Note(statement, portal))
         talk.send(frame.raw, entry)
         if statement is not None:
@@ -341,19 +339,25 @@ class Session:
         if not talk.masked:
             self._pass(frame, Request.EXECUTE)
             return
+        if talk.replies.skipping:
+            return
+        if talk.waits_for is not None:
+            self._line.wait(frame, talk.waits_for)
+            return
         message = decode_frontend(frame)
         if not isinstance(message, Execute):
             raise ProtocolError(f"{type(message).__name__} is no Execute")
-        statement = talk.prepared.portals.find(message.portal)
-        if statement is not None and statement.generation != self._services.veils.generation:
-            refusal = self._age.of_statement(statement)
-            if refusal is not None:
-                self._refuse(None, refusal)
-                return
-        entry: Entry = Expected(Request.EXECUTE, Note(statement))
+        refusal = self._age.of_portal(message.portal)
+        statement = talk.prepared.portal(message.portal)
+        refusal = refusal or self._no_room(statement)
+        if refusal is not None:
+            self._refuse(None, refusal)
+            return
+        entry: Entry = Expected(Request.EXECUTE, Note(statement, deadline=self._deadline(statement)))
         talk.send(frame.raw, entry)
         talk.watch(statement, entry)
-        self._limit(statement, entry)
+        if statement is not None and statement.plan.limits is not None:
+            talk.to_upstream.append(FLUSH)  # its end is to be known when it ends
 
     def _close(self, frame: Frame) -> None:
         if not self._talk.masked:
@@ -390,10 +394,6 @@ class Session:
         """As it came."""
         self._talk.send(frame.raw, Expected(request))
 
-    def _limit(self, statement: Statement | None, entry: Entry) -> None:
-        if statement is not None and statement.asked and not entry.done:
-            self._line.later(self._services.ask_seconds, entry)
-
-
-def _position_in(question: Question, written: tuple[str, ...]) -> Position:
-    return lambda position: question.original_position(position, *written)
+    def _deadline(self, statement: Statement | None) -> Deadline | None:
+        ask_seconds = self._services.ask_seconds if statement is not None and statement.asked else None
+        return None if statement is None else deadline(statement.plan, ask_seconds)

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from pydantic import SecretStr
 
 from proxy.errors import PgveilError, ProtocolError, UpstreamError, UpstreamUnavailableError
+from proxy.policy.floor import floor_login
+from proxy.policy.rules import Identity
 from proxy.settings import UpstreamDsn
 from proxy.wire.auth import UpstreamAuth, UpstreamLogin
 from proxy.wire.buffer import Frame, FrameBuffer
@@ -39,6 +43,18 @@ CANCEL_SECONDS = 5.0
 _MAX_LOGIN_FRAME = 64 * 1024
 _OF_THE_ACCOUNT = "28"
 """SQLSTATE class of failed logins: about the proxy's own account, so nothing for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorLogin:
+    """Masked sessions log in where the floor of their roles is. `password` is that of all its logins."""
+
+    password: SecretStr | None = None
+
+    def dsn(self, service: UpstreamDsn, identity: Identity) -> UpstreamDsn:
+        if identity.bypass:
+            return service
+        return replace(service, user=floor_login(identity.roles), password=self.password)
 
 
 class UpstreamRefusedError(UpstreamError):

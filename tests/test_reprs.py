@@ -21,6 +21,7 @@ from proxy.privacy.question import MaskedQuestion
 from proxy.privacy.spans import Folded, Span
 from proxy.privacy.tokens import Word, cut
 from proxy.privacy.values import Candidate, Candidates, candidates
+from proxy.shadow import Case
 from proxy.simulate import Simulation
 from proxy.wire import messages
 
@@ -33,6 +34,7 @@ HOLDERS = [
     Statement(SECRET, PLAN, (), 1, lambda position: position),
     StatementEvent(SECRET, PLAN),
     StatementEvent(SECRET.encode()),
+    Case("ann", "plain", StatementEvent(SECRET, PLAN), None),
     Simulation(Identity("ann", ("analyst",)), SECRET, PLAN),
     Word(SECRET, 0, 12, SECRET, possessive=False, honoured=False),
     cut(f"of {SECRET}'s friend"),

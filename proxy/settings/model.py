@@ -39,8 +39,14 @@ class UpstreamSettings(_Section):
     """The database behind the proxy."""
 
     dsn: Dsn | None = Field(default=None, description="The database; absent, the embedded PostgreSQL.")
-    login: Literal["service", "same_user"] = Field(
-        default="service", description="`service`: the DSN's account runs everybody's statements."
+    login: Literal["service", "same_user", "floor"] = Field(
+        default="service",
+        description="`service`: the DSN's account runs everybody's statements; `floor`: masked roles have logins of "
+        "their own, made by `pgveil harden`.",
+    )
+    floor_password_env: str = Field(
+        default="PGVEIL_FLOOR_PASSWORD",
+        description="The environment variable with the password of the floor's logins.",
     )
 
 
@@ -154,6 +160,8 @@ def _conflicts(settings: Settings) -> Iterator[tuple[SettingPath, str, str]]:
         )
     if settings.upstream.login == "same_user":
         yield ("upstream", "login"), "same_user is not there yet", "use login: service"
+    if settings.upstream.login == "floor" and settings.upstream.dsn is None:
+        yield ("upstream", "login"), "the embedded PostgreSQL has no floor", "name a database in upstream.dsn"
     if settings.workers > 1:
         yield ("workers",), "more than one worker is not there yet", "use workers: 1"
     if settings.ask.provider == "llama_cpp":

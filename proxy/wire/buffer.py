@@ -55,6 +55,15 @@ class Run(NamedTuple):
 
     raw: Bytes
     frames: int
+    lead: int = 0
+    """How many bytes at its start belong to a message that began in an earlier run."""
+    rest: int = 0
+    """How many bytes of its last message are still to come."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the messages that begin in it, whole."""
+        return len(self.raw) - self.lead + self.rest if self.frames else 0
 
     def __repr__(self) -> str:
         return f"Run({len(self.raw)} bytes, {self.frames} frames)"
@@ -148,9 +157,9 @@ class FrameBuffer:
 
     def _run(self) -> Run:
         """The longest stretch of passing frames from here; it may end inside one."""
-        data, start, passing = self._data, self._pos, self.passing
+        data, start, passing, left = self._data, self._pos, self.passing, self._run_left
         unpack, end, limit = HEADER.unpack_from, len(data), self.max_frame
-        pos, frames = start + self._run_left, 0
+        pos, frames = start + left, 0
         while pos + HEADER_SIZE <= end:
             tag, length = unpack(data, pos)
             if tag not in passing:
@@ -161,7 +170,8 @@ class FrameBuffer:
             frames += 1
         self._pos = min(pos, end)
         self._run_left = pos - self._pos
-        return Run(data if start == 0 and self._pos == end else data[start : self._pos], frames)
+        raw = data if start == 0 and self._pos == end else data[start : self._pos]
+        return Run(raw, frames, min(left, len(raw)), self._run_left)
 
     def _hold(self, stop: int) -> None:
         """Keeps the beginning of a frame that ends at `stop`, beyond this chunk."""

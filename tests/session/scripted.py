@@ -18,9 +18,10 @@ from typing import Any
 
 from proxy.conversation import Conversation
 from proxy.errors import PgveilError
+from proxy.limits import Running
 from proxy.policy.plan import Effect, Plan, PlannedStatement, Refusal
 from proxy.policy.rules import Identity, StatementKind
-from proxy.ports import Asking, Services, StatementEvent, Task
+from proxy.ports import Asking, Priced, Services, StatementEvent, Task
 from proxy.refusals import POISON
 from proxy.relay import Links, Relay
 from proxy.searchpath import SearchPath
@@ -103,7 +104,11 @@ Verdict = Plan | Refusal
 
 @dataclass
 class FakeVeils:
-    """Verdicts by text; what is not listed runs as it is. `asked` is every decision: text and path."""
+    """Verdicts by text; what is not listed runs as it is. `asked` is every decision: text and path.
+
+    A text with ` /* with a, b */` after it is for sessions with those temporary tables. `temps` and `types` are those
+    of the last decision.
+    """
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     generation: int = 1
@@ -111,18 +116,37 @@ class FakeVeils:
     refreshes: int = 0
     apart: int = 0
     after_refresh: dict[str, Verdict] = field(default_factory=dict)
+    temps: frozenset[str] = frozenset()
+    types: tuple[int, ...] = ()
 
     @property
     def veil(self) -> FakeVeils:
         return self
 
-    def decide(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Verdict:
+    def decide(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Verdict:
         self.asked.append((sql, search_path))
-        return self.verdicts.get(sql, plan(sql))
+        self.temps, self.types = temps, types
+        return self.verdicts.get(f"{sql} /* with {', '.join(sorted(temps))} */" if temps else sql) or self.verdicts.get(
+            sql, plan(sql)
+        )
 
-    def decide_apart(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Verdict:
+    def decide_apart(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Verdict:
         self.apart += 1
-        return self.decide(sql, identity, search_path)
+        return self.decide(sql, identity, search_path, temps, types)
 
     def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None:
         return Refusal("42501", "no such parameter") if 666 in types else None
@@ -157,12 +181,32 @@ class FakeAsker:
 
 
 @dataclass
+class FakePricer:
+    """Prices by a word in the text; 1 for every other. None: not known; an exception is raised."""
+
+    prices: dict[str, float | Exception | None] = field(default_factory=dict)
+    gate: asyncio.Event | None = None
+    asked: list[Priced] = field(default_factory=list)
+
+    async def price(self, statement: Priced) -> float | None:
+        self.asked.append(statement)
+        if self.gate is not None:
+            await self.gate.wait()
+        price = next((p for word, p in self.prices.items() if word in statement.sql), 1.0)
+        if isinstance(price, Exception):
+            raise price
+        return price
+
+
+@dataclass
 class FakeWatcher:
     events: list[StatementEvent] = field(default_factory=list)
     asks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     crashes: list[BaseException] = field(default_factory=list)
     bytes_moved: int = 0
+    cuts: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
 
     def statement(self, event: StatementEvent) -> None:
         self.events.append(event)
@@ -172,6 +216,12 @@ class FakeWatcher:
 
     def upstream_error(self, sqlstate: str) -> None:
         self.errors.append(sqlstate)
+
+    def cut(self, limit: str) -> None:
+        self.cuts.append(limit)
+
+    def limited(self, limit: str) -> None:
+        self.limits.append(limit)
 
     def moved(self, received: int, sent: int) -> None:
         self.bytes_moved += received + sent
@@ -186,6 +236,12 @@ class _Done:
     def cancel(self) -> None: ...
 
 
+class FakeTimer:
+    """One that does not know that it was cancelled: it may have been about to go off."""
+
+    def cancel(self) -> None: ...
+
+
 class Scripted:
     """The relay and both ends. Tasks run on the running loop; without one they are started and dropped."""
 
@@ -195,6 +251,7 @@ class Scripted:
         verdicts: Mapping[str, Verdict] | None = None,
         answers: Mapping[str, str | PgveilError] | None = None,
         path: tuple[str, ...] = ("public",),
+        running: Running | None = None,
     ) -> None:
         self.veils = FakeVeils(dict(verdicts or {}))
         self.asker = FakeAsker(dict(answers or {}))
@@ -208,10 +265,12 @@ class Scripted:
             upstream=self.server_pipe,
             cancel_upstream=self._cancel,
             spawn=self._spawn,
-            call_later=lambda seconds, call: self.timers.append((seconds, call)),
+            call_later=self._call_later,
             ended=self._end,
         )
-        self.relay = Relay(self.talk, Services(self.veils, self.asker, self.watcher), links)
+        self.pricer = FakePricer()
+        services = Services(self.veils, self.asker, self.watcher, price=self.pricer.price, running=running or Running())
+        self.relay = Relay(self.talk, services, links)
 
     def client(self, *messages: Message) -> None:
         """The client sends these, in one chunk."""
@@ -235,6 +294,10 @@ class Scripted:
 
     async def _cancel(self) -> None:
         self.cancels += 1
+
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> FakeTimer:
+        self.timers.append((seconds, call))
+        return FakeTimer()
 
     def _end(self) -> None:
         self.ends += 1

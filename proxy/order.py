@@ -1,0 +1,61 @@
+"""One statement on its way down the line, and what the line can be stopped by.
+
+It does not know what happens to a statement: `session` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from proxy.conversation import Entry
+from proxy.nl.carriers import Question
+from proxy.policy.plan import Plan, Refusal
+from proxy.scrub import Position, unmoved
+from proxy.wire.buffer import Frame
+from proxy.wire.messages import Flush, Parse, Query
+
+FLUSH = Flush().encode()
+
+
+class Line(Protocol):
+    """What can stop the line. `relay` does."""
+
+    def hold(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Takes no further message from the client until `work` is done."""
+
+    def wait(self, frame: Frame, entry: Entry) -> None:
+        """Takes no further message until the server has answered `entry`; then `frame` comes again, first."""
+
+    def leave(self) -> None:
+        """The client said goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A Query or a Parse on its way. `sql` is what to decide on; `raw` is the frame while its text is the client's."""
+
+    message: Query | Parse
+    sql: str
+    raw: bytes | bytearray | None
+    position: Position = unmoved
+    """From a position in `sql` to one in the client's text."""
+    generated: tuple[str, ...] = ()
+    """The SQL that was written for the questions in it."""
+    refreshed: bool = False
+    verdict: Plan | Refusal | None = None
+    """Made in a thread, where the text is large..."""
+    generation: int = 0
+    """...by this veil: time may have ended it since."""
+
+    priced: str | None = field(default=None, repr=False)
+    """The text whose cost was found to be within the limit."""
+
+    def __repr__(self) -> str:
+        return f"Order({type(self.message).__name__}, generated={len(self.generated)})"
+
+
+def position_in(question: Question, written: tuple[str, ...]) -> Position:
+    """From a position in the SQL that was written for a question to one in the client's text."""
+    return lambda position: question.original_position(position, *written)

@@ -1,0 +1,58 @@
+"""The benchmarks run, and what they write says nothing of whose machine it was."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench import __main__ as bench
+from bench import plan, report
+from bench.measure import Case, Figure, measure, noise
+from proxy.policy import parser
+
+CASES = [case for module in bench.MODULES.values() for case in module.cases()]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_case_runs(case: Case) -> None:
+    assert case.run(2) > 0
+
+
+def test_rounds_take_turns() -> None:
+    turns: list[str] = []
+
+    def case(name: str) -> Case:
+        def run(number: int) -> float:
+            turns.append(name)
+            return float(number)
+
+        return Case(name, run, 10)
+
+    figures = measure([case("a"), case("b")], rounds=2)
+    assert turns == ["a", "b"] * 3
+    assert [figure.seconds for figure in figures] == [(1.0, 1.0), (1.0, 1.0)]
+
+
+def test_a_profile_leaves_the_parser_as_it_was() -> None:
+    before = {name: getattr(parser, name) for name in parser.__all__}
+    text = plan.profile(2)
+    assert "everything else" in text
+    assert " parse " in text
+    assert {name: getattr(parser, name) for name in parser.__all__} == before
+
+
+def test_a_page_says_what_was_missed() -> None:
+    slow = Case("slow", float, 1, target=0.001)
+    page = report.page([Figure(slow, (0.001, 0.002, 0.0025)), *measure([noise()], rounds=1)], rounds=3)
+    assert "| slow | 2 ms | 1 ms | 2.5 ms | ≤ 1 ms | **missed** |" in page
+    (machine,) = re.findall(r"^Machine: (.*)$", page, re.MULTILINE)
+    assert re.fullmatch(r"\d+ cores, \w+, \w+, Python \d+\.\d+\.\d+\S*\.", machine)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.0, "2 s"), (0.0123, "12.3 ms"), (9.999e-4, "1 ms"), (9.994e-4, "999 µs"), (15e-6, "15 µs"), (3e-7, "300 ns")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
