@@ -16,7 +16,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format lock clean
+.PHONY: help install demo test bench check lint format lock clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,9 @@ demo: $(INSTALLED)  ## start the demo and take the tour; TOUR=1 ends after the t
 
 test: $(INSTALLED_DEV)  ## run every test
 	$(PY) -m pytest
+
+bench: $(INSTALLED)  ## measure what it costs, against the targets
+	$(PY) -m bench
 
 check: lint  ## check format, lint, types and the directions of imports
 	@echo "make check: all good"
