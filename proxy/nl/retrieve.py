@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from proxy.nl.ports import AskContext, ColumnKey, Hint, Masked, TextScrubber
 from proxy.nl.schema import ColumnView, Family, SchemaView, TableView, build_schema_view
@@ -34,7 +35,7 @@ _PRIVATE_FORM = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\+?\d(?:[\s().-]{0,2}\
 
 _WORD = re.compile(r"[^\W\d_]+")
 
-Key = tuple[str, int, tuple[str, ...], bool]
+Key = tuple[str, datetime | None, int, tuple[str, ...], bool]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Library:
     async def known(self, context: AskContext) -> Known:
         """What the context's identity may know. Computed once for each version of policy and catalogue."""
         policy, catalog, identity = context.veil.policy, context.veil.catalog, context.identity
-        key = (policy.digest, catalog.version, identity.roles, identity.bypass)
+        # An exception that ends changes what is seen, and not the policy's files.
+        key = (policy.digest, policy.changes_at(), catalog.version, identity.roles, identity.bypass)
         found = self._known.get(key)
         if found is None:
             view = await self._scrubbed(build_schema_view(context.veil, catalog, identity))
@@ -136,7 +138,7 @@ def open_columns(policy: Policy, view: SchemaView) -> frozenset[ColumnKey]:
         (*table.key, column.name)
         for table in view.tables
         for column in table.columns
-        if _may_be_searched(column) and not policy.is_private(table.key, column.name)
+        if _may_be_searched(table, column) and not policy.is_private(table.key, column.name)
     )
 
 
@@ -146,12 +148,12 @@ def own_columns(policy: Policy, view: SchemaView) -> frozenset[ColumnKey]:
         (*table.key, column.name)
         for table in view.tables
         for column in table.columns
-        if _may_be_searched(column) and policy.is_private(table.key, column.name)
+        if _may_be_searched(table, column) and policy.is_private(table.key, column.name)
     )
 
 
-def _may_be_searched(column: ColumnView) -> bool:
-    return column.family is Family.TEXT and not column.masked and not column.labels
+def _may_be_searched(table: TableView, column: ColumnView) -> bool:
+    return not table.filtered and column.family is Family.TEXT and not column.masked and not column.labels
 
 
 def hints(masked: Masked, view: SchemaView) -> tuple[Hint, ...]:
@@ -167,9 +169,9 @@ def hints(masked: Masked, view: SchemaView) -> tuple[Hint, ...]:
 
 
 def _sees(view: SchemaView, key: ColumnKey) -> bool:
-    """Whether the identity sees the column's values: it can read the column, and not as a mask."""
+    """Whether the identity sees all of the column's values: it can read the column, and not as a mask."""
     table = view.table((key[0], key[1]))
-    column = table.column(key[2]) if table else None
+    column = table.column(key[2]) if table is not None and not table.filtered else None
     return column is not None and not column.masked
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
@@ -75,6 +75,8 @@ class TableView:
     comment: str | None = None
     primary_key: tuple[str, ...] = ()
     is_view: bool = False
+    filtered: bool = False
+    """Rows of it are hidden from the identity: whether a value stands in it is not for a look-up to tell."""
 
     @property
     def key(self) -> Name:
@@ -114,12 +116,17 @@ class VeilView(Protocol):
 
     def masked_columns(self, identity: Identity, relation: Relation) -> Mapping[str, str]: ...
 
+    def hides_rows(self, identity: Identity, relation: Relation) -> bool: ...
+
 
 def build_schema_view(veil: VeilView, catalog: Catalog, identity: Identity) -> SchemaView:
     """The identity's view of `catalog`. Partitions and children are left out where their parent can be read."""
     readable = {r.key: r for r in veil.visible(identity) if r.kind in READABLE_KINDS and not r.is_system}
     shown = [r for r in readable.values() if not any(parent in readable for parent in r.parents)]
-    tables = tuple(_table(r, veil.masked_columns(identity, r), catalog) for r in sorted(shown, key=_by_key))
+    tables = tuple(
+        replace(_table(r, veil.masked_columns(identity, r), catalog), filtered=veil.hides_rows(identity, r))
+        for r in sorted(shown, key=_by_key)
+    )
     keys = {table.key for table in tables}
     foreign_keys = tuple(k for k in catalog.foreign_keys if k.table in keys and k.ref_table in keys)
     return SchemaView(tables, foreign_keys)

@@ -154,6 +154,10 @@ class Veil:
         """Whether rows of the relation are hidden from the identity."""
         return self._relations_for(identity).is_filtered(relation)
 
+    def hides_rows(self, identity: Identity, relation: Relation) -> bool:
+        """As `is_filtered`, of a view's own relations too."""
+        return self._relations_for(identity).hides_rows(relation)
+
     # Making a plan
 
     def _kept(self, key: Key, decision: Plan | Refusal) -> Plan | Refusal:

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from proxy.policy import floor, system
 from proxy.policy.binding import bound
 from proxy.policy.catalog import Catalog, Column, Name, Relation
-from proxy.policy.derived import derived_columns, expression_uses, passed_through, reads_whole_rows
-from proxy.policy.family import ancestors, descendants, family
+from proxy.policy.derived import derived_columns, passed_through, reads_whole_rows
 from proxy.policy.maskedview import ALIAS, MaskedView, masked_view, quoted
 from proxy.policy.maskparts import masked_parts, token_expression
-from proxy.policy.masks import Null
 from proxy.policy.model import Policy
-from proxy.policy.patterns import Path
 from proxy.policy.plan import AppliedMask, Refusal
 from proxy.policy.refused import Refused, denied, unsupported
-from proxy.policy.rules import Identity, MaskRule, Predicates, RowRule
+from proxy.policy.rolerules import ColumnMasks, RoleRules
+from proxy.policy.rules import Identity, MaskRule, Predicates
 
 READABLE_KINDS = frozenset("rpvmf")
 
@@ -60,19 +57,7 @@ class RewrittenView:
 RewriteView = Callable[["MaskedRelations", Relation], RewrittenView]
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnMasks:
-    """What holds for one column: a rule for all of it, or rules for parts of it."""
-
-    whole: MaskRule | None = None
-    parts: tuple[tuple[Path, MaskRule], ...] = ()
-
-    @property
-    def rules(self) -> tuple[MaskRule, ...]:
-        return (self.whole,) if self.whole is not None else tuple(rule for _, rule in self.parts)
-
-
-class MaskedRelations:
+class MaskedRelations(RoleRules):
     """The relations as one role set sees them. Not thread-safe; everything in it is made once and kept.
 
     Args:
@@ -83,15 +68,12 @@ class MaskedRelations:
         self, policy: Policy, catalog: Catalog, identity: Identity, rewrite_view: RewriteView, *, on_floor: bool = False
     ) -> None:
         # In the floor's views, an exception that ends does so by the database's clock.
-        self.policy = policy.without_ends() if on_floor else policy
+        super().__init__(policy.without_ends() if on_floor else policy, catalog, identity)
         self._ends = policy.ends_for(identity) if on_floor else {}
-        self.catalog = catalog
-        self.identity = identity
         self.floor = on_floor
         self._rewrite_view = rewrite_view
         self._made: dict[Name, Replacement | None] = {}
         self._readable: dict[Name, bool] = {}
-        self._masks: dict[Name, dict[str, ColumnMasks]] = {}
         self._expanding: list[Name] = []
 
     def may_read(self, relation: Relation) -> bool:
@@ -133,31 +115,6 @@ class MaskedRelations:
             self._made[relation.key] = self._make(relation, location)
         return self._made[relation.key]
 
-    # Columns
-
-    def column_masks(self, relation: Relation) -> dict[str, ColumnMasks]:
-        """Column to what masks it: a rule of its own, else of an ancestor's or a descendant's column of that name."""
-        if self.identity.bypass:
-            return {}
-        if relation.key not in self._masks:
-            members = family(self.catalog, relation.key)
-            found = self._ruled(relation, members)
-            computed = self._computed_from_masked(members)
-            for column in relation.columns:
-                if column.name in computed and column.name not in found:
-                    found[column.name] = ColumnMasks(computed[column.name])
-            self._masks[relation.key] = found
-        return self._masks[relation.key]
-
-    def protected_columns(self, relation: Relation) -> frozenset[str]:
-        """The columns that are masked, in whole or in part, always or where a condition holds."""
-        return frozenset(self.column_masks(relation))
-
-    def columns_with(self, relation: Relation, predicates: Predicates) -> frozenset[str]:
-        """The masked columns whose rule has these `predicates`."""
-        masks = self.column_masks(relation).items()
-        return frozenset(name for name, mask in masks if mask.whole is not None and mask.whole.predicates == predicates)
-
     def masked_names(self, relation: Relation) -> dict[str, str]:
         """Column to the name of its mask; `view` for what a view derives from masked columns below it."""
         found = {column: masks.rules[0].mask.name for column, masks in self.column_masks(relation).items()}
@@ -167,82 +124,6 @@ class MaskedRelations:
             columns = tuple(column.name for column in relation.columns)
             found |= dict.fromkeys(derived_columns(relation.definition, columns, masked) - found.keys(), "view")
         return found
-
-    def _ruled(self, relation: Relation, members: tuple[Name, ...]) -> dict[str, ColumnMasks]:
-        found: dict[str, ColumnMasks] = {}
-        unnamed = self.policy.unnamed_columns if relation.kind != "v" else None
-        for column in relation.columns:
-            rules = (self.policy.mask_for(self.identity, name, column.name) for name in members)
-            whole = next((r for r in rules if r is not None and r is not self.policy.unnamed_columns), None)
-            parts = [pair for name in members for pair in self.policy.paths_for(self.identity, name, column.name)]
-            if whole is not None or parts:
-                found[column.name] = ColumnMasks(whole, tuple(dict(parts).items()))
-            elif unnamed is not None and not any(self.policy.names(name, column.name) for name in members):
-                found[column.name] = ColumnMasks(unnamed)
-        return found
-
-    def _computed_from_masked(self, members: tuple[Name, ...]) -> dict[str, MaskRule]:
-        """Generated columns over masked ones, anywhere in the family, since a child's expression may be its own. They
-        hold what the mask hides: NULL, unless a rule says otherwise."""
-        found: dict[str, MaskRule] = {}
-        for relation in (self.catalog.relations[name] for name in members if name in self.catalog.relations):
-            generated = {c.name: c.generated for c in relation.columns if c.generated is not None}
-            masked = self._ruled(relation, members) if generated else {}
-            for name, expression in generated.items():
-                if masked and expression_uses(expression, frozenset(masked)):
-                    found[name] = MaskRule(Null(), next(iter(masked.values())).rules[0].where)
-        return found
-
-    @cached_property
-    def has_predicates(self) -> bool:
-        """Whether some mask of the role has a rule about predicates."""
-        return not self.identity.bypass and any(r.predicates != Predicates.MASKED for r in self.policy.masks)
-
-    # Rows
-
-    @cached_property
-    def has_filters(self) -> bool:
-        """Whether the role has a row filter on anything."""
-        rules = self.policy.rows
-        return not self.identity.bypass and any(not r.roles or r.roles & set(self.identity.roles) for r in rules)
-
-    def filter_sql(self, relation: Relation, alias: str) -> str | None:
-        """The role's row filters on the relation as one condition over `alias`.column, or None where it has none.
-
-        Raises Refused (0A000) where a filter of a child cannot be asked of the parent's rows.
-        """
-        conditions = self._filters(relation, alias)
-        return " AND ".join(conditions) if conditions else None
-
-    def is_filtered(self, relation: Relation) -> bool:
-        """Whether rows of the relation, or of what it shows rows of, are hidden from the role."""
-        members = family(self.catalog, relation.key)
-        return any(self.policy.filters_of(self.identity, name) for name in members)
-
-    def _filters(self, relation: Relation, alias: str) -> tuple[str, ...]:
-        if not self.is_filtered(relation):
-            return ()
-        above = ancestors(self.catalog, relation.key)
-        own = dict.fromkeys(rule for name in above for rule in self.policy.filters_of(self.identity, name))
-        found = [self._condition(rule, relation, alias) for rule in own]
-        for name in descendants(self.catalog, relation.key):
-            for rule in self.policy.filters_of(self.identity, name):
-                if rule not in own:
-                    others = " AND ".join(
-                        f"{alias}.tableoid OPERATOR(pg_catalog.<>) {self.catalog.relations[member].oid}"
-                        for member in (name, *descendants(self.catalog, name))
-                    )
-                    found.append(f"({others}) OR {self._condition(rule, relation, alias)}")
-        return tuple(f"({condition})" for condition in found)
-
-    def _condition(self, rule: RowRule, relation: Relation, alias: str) -> str:
-        missing = [name for name in sorted(rule.condition.columns) if relation.column(name) is None]
-        if missing:
-            raise unsupported(
-                f"{relation.qualified} has no column {missing[0]}, which the row filter at {rule.where} needs",
-                hint="a filter that holds for a child holds for its parent as well",
-            )
-        return bound(rule.condition, self.identity, self.catalog, alias)
 
     # The masked view
 
@@ -341,7 +222,7 @@ class MaskedRelations:
 
     def _located_filters(self, relation: Relation, location: int) -> tuple[str, ...]:
         try:
-            return self._filters(relation, ALIAS)
+            return self.filters(relation, ALIAS)
         except Refused as refused:
             raise Refused(refused.refusal, location) from None
 

@@ -330,6 +330,9 @@ class FakeVeil:
     def masked_columns(self, identity: Identity, relation: Relation) -> dict[str, str]:
         return {c.name: "email" for c in relation.columns if c.name == "email"}
 
+    def hides_rows(self, identity: Identity, relation: Relation) -> bool:
+        return False
+
 
 def test_the_view_holds_what_the_identity_may_read() -> None:
     users = Relation(1, "s", "users", "r", (Column("id", "integer"), Column("email", "s.mail")), primary_key=("id",))
