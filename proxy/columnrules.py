@@ -61,7 +61,7 @@ def columns_yaml(policy: Policy, catalog: Catalog, tag: str = TAG) -> str:
         "version: 1",
     ]
     if found:
-        lines += ["columns:", f"  - tag: {_scalar(tag)}", "    columns:", *_members(found)]
+        lines += ["columns:", f"  - tag: {_scalar(tag)}", "    private: false", "    columns:", *_members(found)]
     else:
         lines.append("# There is none.")
     return "\n".join(lines) + "\n"

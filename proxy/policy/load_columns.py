@@ -31,11 +31,13 @@ from proxy.settings.nearest import nearest
 
 def read_columns(draft: Draft, section: Item) -> None:
     for rule in section.items("columns"):
-        found = rule.fields("a rule for columns", ("columns", "tag"), ("columns", "tag"))
+        found = rule.fields("a rule for columns", ("columns", "tag", "private"), ("columns", "tag"))
         claims = column_patterns(found.get("columns"))
         tag = found["tag"].text("tag") if "tag" in found else None
         if tag is not None:
-            draft.tags.append((TagRule(whole_columns(claims), tag, rule.where, parts_of_columns(claims)), claims))
+            private = found["private"].flag("private") is not False if "private" in found else True
+            made = TagRule(whole_columns(claims), tag, rule.where, parts_of_columns(claims), private)
+            draft.tags.append((made, claims))
 
 
 def read_tags(draft: Draft, section: Item) -> None:

@@ -114,7 +114,8 @@ class Policy:
 
     def is_private(self, table: Name, column: str) -> bool:
         """Tagged, or under a mask for somebody, in whole or in part: its values never reach a model."""
-        if self.tags_of(table, column) or self._rule_for(table, column) is not None:
+        tagged = any(column_matches(p, table, column) for r in self.tags if r.private for p in r.columns)
+        if tagged or self._rule_for(table, column) is not None:
             return True
         return bool(self._path_rules(table, column)) or self._has_tagged_path(table, column)
 

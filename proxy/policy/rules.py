@@ -180,6 +180,8 @@ class TagRule:
     tag: str
     where: Where
     paths: tuple[ColumnPath, ...] = ()
+    private: bool = True
+    """Whether the tag alone keeps the columns' values from models; a mask does in any case."""
 
 
 @dataclass(frozen=True, slots=True)

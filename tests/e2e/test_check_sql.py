@@ -203,7 +203,11 @@ masks: [{columns: [public.a.ssn], mask: redact}]
     assert run_columns(given) == 0
     file = printed(capsys)
     assert yaml.safe_load(file)["columns"] == [
-        {"tag": "known", "columns": ["public.a.id", "public.a.we?ird??", "public.a.yes", "public.a.a-?b"]}
+        {
+            "tag": "known",
+            "private": False,
+            "columns": ["public.a.id", "public.a.we?ird??", "public.a.yes", "public.a.a-?b"],
+        }
     ]
     (tmp_path / "columns.yaml").write_text(file)
     assert run_check(given) == 0

@@ -474,3 +474,14 @@ def test_signatures(written_as: str, expected: str) -> None:
 def test_what_is_no_signature(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not schema|no type|is a pattern"):
         normalised(text)
+
+
+def test_a_tag_need_not_make_its_columns_private(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nroles: {ann: {users: [ann]}}\ndefaults: {columns: mask}\n"
+        "columns:\n  - {columns: [shop.item.label], tag: known, private: false}\n"
+        "  - {columns: [shop.item.word], tag: word}\n"
+    )
+    policy = load_policies(tmp_path)
+    private = {name: policy.is_private(("shop", "item"), name) for name in ("label", "word", "unnamed")}
+    assert private == {"label": False, "word": True, "unnamed": True}
