@@ -16,7 +16,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench check lint format lock clean
+.PHONY: help install demo test bench fuzz check lint format lock clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +31,9 @@ test: $(INSTALLED_DEV)  ## run every test
 
 bench: $(INSTALLED)  ## measure what it costs, against the targets
 	$(PY) -m bench
+
+fuzz: $(INSTALLED_DEV)  ## 10,000 statements at random as masked users; FUZZ=n of them, from case SEED=n on
+	@$(PY) -m fuzz --statements $(or $(FUZZ),10000) --seed $(or $(SEED),0)
 
 check: lint  ## check format, lint, types and the directions of imports
 	@echo "make check: all good"

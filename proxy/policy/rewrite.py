@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from proxy.policy import parser
+from proxy.policy.callrules import CallRules
 from proxy.policy.catalog import Relation
 from proxy.policy.context import Context, Scope
 from proxy.policy.describe import location_of, readable
@@ -23,11 +23,10 @@ from proxy.policy.grouping import Source, complete_groups
 from proxy.policy.maskedview import MaskedView
 from proxy.policy.plan import AppliedMask
 from proxy.policy.references import References
-from proxy.policy.refused import Refused, denied, undefined, unsupported
+from proxy.policy.refused import denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import StatementKind
-from proxy.policy.settingcalls import as_settings, is_settings_function, sets_harmlessly
-from proxy.policy.settings_list import may_show
+from proxy.policy.settingcalls import as_settings, is_settings_function
 from proxy.policy.splice import Inset
 from proxy.policy.trust import Trust
 
@@ -49,12 +48,6 @@ WALKED: Final = frozenset(
 
 MAX_REPLACEMENTS: Final = 64
 """Each is written out whole: thousands would keep everybody waiting."""
-
-# The forms of A_Expr whose text has no place for a qualified operator (x IN (...), LIKE, BETWEEN...).
-_QUALIFIABLE_OPERATORS: Final = frozenset({"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
-
-# BETWEEN's own name is no operator: these are what PostgreSQL looks up for it (parse_expr.c, transformAExprBetween).
-_BETWEEN_OPERATORS: Final = (">=", "<=", "<", ">")
 
 
 class Rewriter:
@@ -80,6 +73,9 @@ class Rewriter:
         self._first = len(context.splices.insets)
         self.copies: list[tuple[Node, Node]] = []
         """Nodes that the tree holds twice: the second becomes, at the end, what became of the first."""
+        calls = self._calls = CallRules(
+            self._trust, self._references, context.granted, walk=self.walk, children=self._children
+        )
         self._rules: dict[str, Callable[[Node, Scope], None]] = {
             "Node": self._node,
             "SelectStmt": self.select,
@@ -88,16 +84,16 @@ class Rewriter:
             "RangeVar": self._misplaced,
             "Alias": self._alias,
             "RangeTableSample": self._table_sample,
-            "FuncCall": self._function_call,
-            "A_Expr": self._operator_expression,
-            "SubLink": self._sublink,
-            "SortBy": self._sort_by,
-            "CaseExpr": self._case,
-            "JoinExpr": self._join,
-            "TypeName": self._type_name,
+            "FuncCall": calls.function_call,
+            "A_Expr": calls.operator_expression,
+            "SubLink": calls.sublink,
+            "SortBy": calls.sort_by,
+            "CaseExpr": calls.case,
+            "JoinExpr": calls.join,
+            "TypeName": calls.type_name,
             "ColumnRef": self._misplaced,
             "A_Indirection": self._indirection,
-            "ColumnDef": self._column_definition,
+            "ColumnDef": calls.column_definition,
         }
 
     @property
@@ -116,7 +112,7 @@ class Rewriter:
 
     def finish(self) -> None:
         """To be called once, after the whole statement: references such as schema.table.column are settled here."""
-        self.changed |= self._references.settle()
+        self.changed |= self._references.settle() or self._calls.changed
         for first, second in self.copies:
             second.CopyFrom(first)
         self._fences.loosen(self.context.splices.insets[self._first :])
@@ -322,107 +318,6 @@ class Rewriter:
             )
         for child in (*sample.args, sample.repeatable):
             self.walk(child, scope)
-
-    # Functions, operators, types
-
-    def _rename(self, call: Node, parts: list[str]) -> None:
-        self.changed |= len(call.funcname) != len(parts)
-        del call.funcname[:]
-        for part in parts:
-            call.funcname.add().string.sval = part
-
-    def _require_open_setting(self, call: Node) -> None:
-        """current_setting may read what SHOW may: a literal name, or a name out of pg_settings, as psql's \\dconfig."""
-        first = call.args[0] if call.args else None
-        kind = first.WhichOneof("node") if first is not None else None
-        if first is not None and kind == "a_const" and first.a_const.HasField("sval"):
-            refusal = may_show(first.a_const.sval.sval)
-            if refusal is not None:
-                raise Refused(refusal, call.location)
-        elif first is not None and kind == "column_ref":
-            self._references.add_setting_name(first)
-        else:
-            raise denied("current_setting needs a literal name for this role", location=call.location)
-
-    def _function_call(self, call: Node, scope: Scope) -> None:
-        parts = [part.string.sval for part in call.funcname]
-        if (
-            StatementKind.SET in self.context.granted
-            and parts in (["set_config"], ["pg_catalog", "set_config"])
-            and sets_harmlessly(call)
-        ):
-            self._rename(call, ["pg_catalog", "set_config"])
-            return
-        qualified = self._trust.function(parts, len(call.args), call.location)
-        if qualified is not None:
-            self._rename(call, qualified)
-        if parts[-1] == "current_setting":
-            self._require_open_setting(call)
-        for name in ("args", "agg_order"):
-            for child in getattr(call, name):
-                self.walk(child, scope)
-        for name in ("agg_filter", "over"):
-            if call.HasField(name):
-                self.walk(getattr(call, name), scope)
-
-    def _operator_expression(self, expression: Node, scope: Scope) -> None:
-        kind = parser.nodes.A_Expr_Kind.Name(expression.kind)
-        if "BETWEEN" in kind:
-            self._implied(*_BETWEEN_OPERATORS, location=expression.location)
-        else:
-            self._operator(expression.name, expression.location, qualifiable=kind in _QUALIFIABLE_OPERATORS)
-        for side in ("lexpr", "rexpr"):
-            if expression.HasField(side):
-                self.walk(getattr(expression, side), scope)
-
-    def _operator(self, name: Node, location: int, *, qualifiable: bool) -> None:
-        parts = [part.string.sval for part in name]
-        if parts and self._trust.operator(parts, location, qualifiable=qualifiable):
-            del name[:]
-            name.add().string.sval = "pg_catalog"
-            name.add().string.sval = parts[0]
-            self.changed = True
-
-    def _implied(self, *names: str, location: int) -> None:
-        """Operators that PostgreSQL looks up by name though the text does not show them, so cannot qualify them."""
-        for name in names:
-            self._trust.operator([name], location, qualifiable=False)
-
-    def _case(self, expression: Node, scope: Scope) -> None:
-        if expression.HasField("arg"):
-            self._implied("=", location=expression.location)
-        self._children(expression, scope)
-
-    def _join(self, join: Node, scope: Scope) -> None:
-        if join.using_clause or join.is_natural:
-            self._implied("=", location=-1)
-        self._children(join, scope)
-
-    def _sublink(self, link: Node, scope: Scope) -> None:
-        if link.HasField("testexpr") and not link.oper_name:
-            self._implied("=", location=link.location)
-        self._operator(link.oper_name, link.location, qualifiable=True)
-        for side in ("testexpr", "subselect"):
-            if link.HasField(side):
-                self.walk(getattr(link, side), scope)
-
-    def _sort_by(self, sort: Node, scope: Scope) -> None:
-        self._operator(sort.use_op, sort.location, qualifiable=True)
-        self.walk(sort.node, scope)
-
-    def _type_name(self, name: Node, scope: Scope) -> None:
-        parts = [part.string.sval for part in name.names]
-        if name.pct_type or name.setof or not parts:
-            raise unsupported("%TYPE and SETOF are not supported here", location=name.location)
-        for child in (*name.typmods, *name.array_bounds):
-            self.walk(child, scope)
-        self._trust.type(parts, name.location)
-
-    def _column_definition(self, definition: Node, scope: Scope) -> None:
-        """`AS x(a int)`: a name and a type; anything else of CREATE TABLE has no place in a query."""
-        self.walk(definition.type_name, scope)
-        if definition.constraints or definition.HasField("raw_default"):
-            raise unsupported("column constraints are not supported here", location=definition.location)
 
     # Column references
 
