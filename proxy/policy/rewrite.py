@@ -11,6 +11,7 @@ https://www.postgresql.org/docs/current/queries-with.html). It does not know sta
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, Final
 
 from proxy.policy.callrules import CallRules
@@ -45,6 +46,40 @@ WALKED: Final = frozenset(
     WindowDef XmlExpr XmlSerialize
     """.split()  # noqa: SIM905 - a table to be read
 )
+
+LEAVES: Final = frozenset(
+    {
+        "a_const", "a_star", "bit_string", "boolean", "float", "integer", "merge_support_func", "param_ref",
+        "set_to_default", "sqlvalue_function", "string",
+    }
+)  # fmt: skip
+"""Of these, as Node's oneof has them, the ones with nothing below to be judged."""
+
+
+class Way(Enum):
+    """How the walk goes on below a field."""
+
+    NOWHERE = auto()
+    NODE = auto()
+    NODES = auto()
+    MESSAGE = auto()
+    MESSAGES = auto()
+
+
+_WAYS: dict[Any, Way] = {}
+"""By field descriptor, of which there are some thousand: asking one what it is takes longer than looking it up."""
+
+
+def _way(part: Any) -> Way:
+    if part.message_type is None:
+        way = Way.NOWHERE
+    elif part.message_type.name == "Node":
+        way = Way.NODES if part.is_repeated else Way.NODE
+    else:
+        way = Way.MESSAGES if part.is_repeated else Way.MESSAGE
+    _WAYS[part] = way
+    return way
+
 
 MAX_REPLACEMENTS: Final = 64
 """Each is written out whole: thousands would keep everybody waiting."""
@@ -249,7 +284,7 @@ class Rewriter:
         elif kind == "column_ref":
             # Settled at the end, when every name in FROM is known: the select list comes before it.
             self._references.add(wrapper)
-        elif kind is not None:
+        elif kind is not None and kind not in LEAVES:
             self.walk(getattr(wrapper, kind), scope)
 
     def _range_variable(self, wrapper: Node, scope: Scope) -> None:
@@ -339,8 +374,16 @@ class Rewriter:
 
     def _children(self, message: Node, scope: Scope) -> None:
         for part, value in message.ListFields():
-            if part.message_type is not None:
-                for child in value if part.is_repeated else (value,):
+            way = _WAYS.get(part) or _way(part)
+            if way is Way.NODE:
+                self._node(value, scope)
+            elif way is Way.NODES:
+                for child in value:
+                    self._node(child, scope)
+            elif way is Way.MESSAGE:
+                self.walk(value, scope)
+            elif way is Way.MESSAGES:
+                for child in value:
                     self.walk(child, scope)
 
     def _misplaced(self, message: Node, scope: Scope) -> None:
