@@ -1,6 +1,6 @@
-"""The attack statements and what each has to come to, read from attacks/*.sql.
+"""The attack statements and what each has to come to, read from attacks/*.sql and policy_attacks/*.sql.
 
-A case is a comment line `-- EXPECTED: name` and SQL up to an empty line. EXPECTED is `same` (as the hand-written masked
+A case is a comment line `-- EXPECTED: name`, or `-- EXPECTED as USER: name`, and SQL up to an empty line. EXPECTED is `same` (as the hand-written masked
 views of oracle.sql answer, errors by SQLSTATE), `answers` (no error, no secret) or `refused SQLSTATE`.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("attacks")
-_HEAD = re.compile(r"-- (same|answers|refused [0-9A-Z]{5}): (.+)")
+_HEAD = re.compile(r"-- (same|answers|refused [0-9A-Z]{5})(?: as (\w+))?: (.+)")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Case:
     name: str
     expected: str
     sql: str
+    user: str = ""
+    """Who sends it, where that is not the one of the other statements."""
 
     @property
     def id(self) -> str:
@@ -36,7 +38,7 @@ def load_cases(paths: Iterable[Path] = ()) -> list[Case]:
             found = _HEAD.fullmatch(head)
             if found is None or not sql.strip():
                 raise ValueError(f"{path.name}: a case needs a head and a statement: {head}")
-            cases.append(Case(path.stem, found[2], found[1], sql))
+            cases.append(Case(path.stem, found[3], found[1], sql, found[2] or ""))
     return cases
 
 

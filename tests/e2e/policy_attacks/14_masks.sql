@@ -94,7 +94,7 @@ SELECT id FROM care.patient WHERE "score" IS NULL
 -- refused 42501: as an escaped name
 SELECT id FROM care.patient WHERE U&"\0073core" > 1
 
--- same: raw, what everybody passes
+-- answers: raw, what everybody passes
 SELECT count(*) FROM care.patient WHERE grade > 50
 
 -- same: raw, nobody
