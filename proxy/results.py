@@ -7,10 +7,9 @@ It does not cut (`tally`), and does not know connections.
 
 from __future__ import annotations
 
-from typing import Any
-
 from proxy.conversation import Conversation, Entry, Note
 from proxy.policy import parser
+from proxy.policy.copying import is_on
 from proxy.policy.plan import Plan, PlannedStatement
 from proxy.policy.rules import StatementKind
 from proxy.prepared import Statement
@@ -80,16 +79,4 @@ def _has_header(sql: str, at: int) -> bool:
     statement = parser.parse(sql).stmts[at].stmt
     if statement.WhichOneof("node") != "copy_stmt":
         return False
-    return any(o.def_elem.defname == "header" and _is_on(o.def_elem) for o in statement.copy_stmt.options)
-
-
-def _is_on(option: Any) -> bool:
-    """As PostgreSQL reads a boolean option: no argument means on."""
-    kind = option.arg.WhichOneof("node") if option.HasField("arg") else None
-    if kind is None:
-        return True
-    if kind == "integer":
-        return bool(option.arg.integer.ival)
-    if kind == "boolean":
-        return bool(option.arg.boolean.boolval)
-    return str(option.arg.string.sval).lower() not in ("false", "off")
+    return any(o.def_elem.defname == "header" and is_on(o.def_elem) for o in statement.copy_stmt.options)

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from plan_cases import Case, load_cases
 from plan_world import SEARCH_PATH, identity, veil
 
 from proxy.policy.plan import Refusal
 
-FOLDER = Path(__file__).with_name("plans")
-_CASE = re.compile(r"== (?P<name>.+)\n(?P<sql>(?:.+\n)+)-> (?P<user>\w+): (?P<plan>(?:.+\n?)+)")
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    sql: str
-    user: str
-    plan: str
-
-
-def cases() -> list[Case]:
-    found = []
-    for path in sorted(FOLDER.glob("*.txt")):
-        for block in re.split(r"\n\s*\n", path.read_text().strip()):
-            match = _CASE.fullmatch(block)
-            if match is None:
-                raise ValueError(f"{path.name}: {block}")
-            found.append(Case(match["name"], match["sql"].strip(), match["user"], match["plan"].strip()))
-    return found
-
-
-CASES = cases()
+CASES = load_cases(Path(__file__).with_name("plans"))
 
 
 def spoken(sql: str, user: str) -> str:
