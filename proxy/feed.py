@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ import asyncpg
 from proxy.errors import UpstreamUnavailableError
 from proxy.ops.log import get_logger
 from proxy.policy.catalog import Catalog
-from proxy.policy.catalog_read import DIGEST, QUERIES, build_catalog
+from proxy.policy.catalog_read import DIGEST, QUERIES, Rows, build_catalog
 from proxy.ports import PRICED_NAME, Priced
 
 _log = get_logger("feed")
@@ -49,6 +50,15 @@ _COUNT_PARAMETERS = (
 )
 
 Changed = Callable[[Catalog], None]
+
+
+def _newer(old: Catalog | None, rows: Rows) -> Catalog | None:
+    """The snapshot that the rows make, or None where it is what the old one is: sessions' temporary tables come and
+    go in the same catalogues."""
+    if old is None:
+        return build_catalog(rows, version=1)
+    found = build_catalog(rows, version=old.version)
+    return None if found == old else replace(found, version=old.version + 1)
 
 
 class Feed:
@@ -138,10 +148,12 @@ class Feed:
                 if digest == self._digest:
                     return False
                 rows = await self._read(connection)
-            version = self._catalog.version + 1 if self._catalog else 1
             # Thousands of rows: off the event loop.
-            self._catalog = await asyncio.to_thread(build_catalog, rows, version=version)
+            found = await asyncio.to_thread(_newer, self._catalog, rows)
             self._digest = digest
+            if found is None:
+                return False
+            self._catalog, version = found, found.version
         if self._changed is not None:
             self._changed(self._catalog)
         _log.info("the catalogue was read", version=version, relations=len(self._catalog.relations))

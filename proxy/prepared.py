@@ -81,6 +81,8 @@ class Names:
         waiting = self.pending.get(name)
         if waiting is not None and not waiting.ticket.done:
             yield waiting.item
+            if not name:  # the next request for the unnamed one forgets it, whether it succeeds or not
+                return
         if name in self.settled:
             yield self.settled[name]
 
