@@ -165,7 +165,7 @@ class AskLine:
 
     async def resolve(self, question: str, asking: Asking) -> Answer:
         today = datetime.now().astimezone().date()
-        context = AskContext(asking.identity, asking.search_path, self._veils.veil, today)
+        context = AskContext(asking.identity, asking.search_path, self._veils.inline, today)
         return await self._asker.resolve(question, context)
 
 

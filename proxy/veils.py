@@ -55,6 +55,7 @@ class VeilHolder:
         self._ends_at = _end_of(self._in_force)
         self._generation = 0
         self._veil: Veil | None = None
+        self._inline: Veil | None = None
         self._catalog: Catalog | None = None
         self._feed: Feed | None = None
         self._lock = asyncio.Lock()
@@ -74,6 +75,13 @@ class VeilHolder:
                 hint="The proxy reads it as soon as the database answers; try again.",
             )
         return self._veil
+
+    @property
+    def inline(self) -> Veil:
+        """The same with the masked views written out, for what runs as the proxy's own account: on the floor, that
+        need not be able to read the floor's views. Raises as `veil` does."""
+        veil = self.veil
+        return self._inline or veil
 
     @property
     def generation(self) -> int:
@@ -198,6 +206,7 @@ class VeilHolder:
             # The floor's views know by themselves when an exception ends, and have to stay what they were made of.
             policy = self.policy if self.on_floor else self._in_force
             self._veil = Veil(policy, self._catalog, on_floor=self.on_floor)
+            self._inline = Veil(self._in_force, self._catalog) if self.on_floor else self._veil
         self._generation += 1
         self._ends_at = _end_of(self._in_force)
 
