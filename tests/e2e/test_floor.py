@@ -230,3 +230,8 @@ def test_a_floor_is_not_for_users(house: House, tmp_path: Path) -> None:
     found = House(house.dsn, policies, house.proxy, house.server).run()
     assert found.returncode == 2
     assert "{user.name}" in found.stderr
+
+
+def test_a_question_is_answered_on_the_floor(house: House) -> None:
+    rows = house.ask("eva", "SELECT * FROM ask('how many customer')")
+    assert rows == [(5,)]
