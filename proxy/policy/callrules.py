@@ -60,7 +60,7 @@ class CallRules:
             if refusal is not None:
                 raise Refused(refusal, call.location)
         elif first is not None and kind == "column_ref":
-            self._references.add_setting_name(first)
+            self._references.require_listed_setting(first.column_ref)
         else:
             raise denied("current_setting needs a literal name for this role", location=call.location)
 

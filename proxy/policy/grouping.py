@@ -45,12 +45,16 @@ def complete_groups(select: Node, sources: list[Source], used: set[str]) -> bool
             continue
         if all(_is_grouped(source, column, grouped, sources) for column in key):
             for column in source.relation.columns:
-                if column.name not in key and not column.type_name.startswith(_UNGROUPABLE):
+                if column.name not in key and _is_groupable(column.type_name):
                     reference = select.group_clause.add().column_ref
                     reference.fields.add().string.sval = source.alias
                     reference.fields.add().string.sval = column.name
                     reference.location = -1
     return len(select.group_clause) > before
+
+
+def _is_groupable(type_name: str) -> bool:
+    return type_name.startswith("jsonb") or not type_name.startswith(_UNGROUPABLE)
 
 
 def _needs_more(source: Source, grouped: list[list[str]], used: set[str]) -> bool:

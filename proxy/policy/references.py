@@ -47,7 +47,9 @@ class References:
         self._ranges: dict[str, set[Range]] = {}
         self._replaced: set[Name] = set()
         self._pending: list[Node] = []
-        self._setting_names: list[Node] = []
+        self.settings: list[str | None] = [None]
+        """Per SELECT that the walk is in, the name of pg_settings where nothing else can have it."""
+        self._implicit = False
         self._columns: set[tuple[str, str]] = set()
         self._changed = False
 
@@ -55,9 +57,16 @@ class References:
         """A Node that holds a ColumnRef."""
         self._pending.append(wrapper)
 
-    def add_setting_name(self, wrapper: Node) -> None:
-        """A ColumnRef that names the setting to be read: it has to come out of the masked pg_settings."""
-        self._setting_names.append(wrapper.column_ref)
+    def require_listed_setting(self, reference: Node) -> None:
+        """Raises Refused unless a ColumnRef is the name of a setting out of the masked pg_settings, in a SELECT where
+        nothing else can be meant."""
+        names = [field.string.sval for field in reference.fields]
+        if self.settings[-1] is None or names != [self.settings[-1], "name"]:
+            raise denied("current_setting needs a literal name for this role", location=reference.location)
+
+    def implicit(self) -> None:
+        """The statement has ranges whose names it does not write: a function's, or those of the rows that it writes."""
+        self._implicit = True
 
     def name(self, name: str, key: Name | None = None, *, alias: bool = True) -> None:
         """`name` stands in some FROM of the statement, for the relation `key` or for something else."""
@@ -69,8 +78,6 @@ class References:
 
     def settle(self) -> bool:
         """Judges and mends every reference, in place. True where one was changed. Raises Refused."""
-        for name in self._setting_names:
-            self._require_listed_setting(name)
         for wrapper in self._pending:
             reference = wrapper.column_ref
             names = [field.string.sval for field in reference.fields]
@@ -93,12 +100,6 @@ class References:
             last = wrapper.column_ref.fields[-1]
             found.add(last.string.sval or "*")
         return found
-
-    def _require_listed_setting(self, reference: Node) -> None:
-        names = [field.string.sval for field in reference.fields]
-        ranges = self._ranges.get(names[0], set()) if len(names) == 2 else set()  # noqa: PLR2004 - alias.name
-        if names[-1] != "name" or {key for key, _ in ranges} != {("pg_catalog", "pg_settings")}:
-            raise denied("current_setting needs a literal name for this role", location=reference.location)
 
     def _settle_table_oid(self, wrapper: Node, names: list[str]) -> bool:
         """`x.tableoid` of a system relation that became a subquery, as psql's \\dd asks for it: the relation's oid."""
@@ -149,7 +150,8 @@ class References:
             return
         ranges = self._ranges.get(names[-2], set())
         relations = [self._catalog.relations.get(key) if key else None for key, _ in ranges]
-        if not relations or not all(r is not None and r.column(names[-1]) for r in relations):
+        certain = bool(relations) and not self._implicit
+        if not certain or not all(r is not None and r.column(names[-1]) for r in relations):
             self._trust.attribute(names[-1], location, rows_only=True)
         self._columns.add((names[-2], names[-1]))
 

@@ -171,7 +171,9 @@ class MaskedRelations(RoleRules):
         for name, of_column in masks.items():
             source, column = below.get(name, (None, ""))
             base = self.catalog.relations.get(source) if source is not None else None
-            if base is not None and self.column_masks(base).get(column) == of_column:
+            # A condition asks the view's own row, which may be another one's than the base's.
+            plain = all(rule.when is None for rule in of_column.rules)
+            if plain and base is not None and self.column_masks(base).get(column) == of_column:
                 found.add(name)
         return frozenset(found)
 

@@ -27,7 +27,7 @@ from proxy.policy.references import References
 from proxy.policy.refused import denied, undefined, unsupported
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import StatementKind
-from proxy.policy.settingcalls import as_settings, is_settings_function
+from proxy.policy.settingcalls import as_settings, is_settings_function, settings_range
 from proxy.policy.splice import Inset
 from proxy.policy.trust import Trust
 
@@ -54,6 +54,10 @@ LEAVES: Final = frozenset(
     }
 )  # fmt: skip
 """Of these, as Node's oneof has them, the ones with nothing below to be judged."""
+
+
+UNNAMED_RANGES: Final = frozenset({"range_function", "range_table_func", "json_table"})
+"""What has a name in FROM although no alias gives it one."""
 
 
 class Way(Enum):
@@ -182,6 +186,7 @@ class Rewriter:
         if statement.HasField("with_clause"):
             scope = self.with_queries(statement.with_clause, scope)
         self._sources.append([])
+        self._references.settings.append(settings_range(statement, lambda found: self._find(found, scope)))
         self._extras.append({} if self.context.through_view else self._fences.extras(statement, scope))
         above_groups: set[str] = set()
         for part, value in statement.ListFields():
@@ -194,6 +199,7 @@ class Rewriter:
                 above_groups |= self._references.names_since(before)
         sources = self._sources.pop()
         self._extras.pop()
+        self._references.settings.pop()
         if statement.group_clause and sources:
             self.changed |= complete_groups(statement, sources, above_groups)
 
@@ -236,6 +242,10 @@ class Rewriter:
         schema = reference.schemaname or None
         return self.catalog.resolve(schema, reference.relname, self.context.search_path)
 
+    def implicit_names(self) -> None:
+        """The statement has names of its own making: `old`, `new`, `excluded`."""
+        self._references.implicit()
+
     def _is_temporary(self, reference: Node) -> bool:
         """Whether it is a table that the session made for itself; then it is named as one, whatever comes to lie in a
         schema of the same name."""
@@ -266,6 +276,7 @@ class Rewriter:
         elif self.context.modify is None:
             raise denied(f'WITH query "{cte.ctename}" writes, which is not allowed here', location=cte.location)
         else:
+            self.implicit_names()
             self.context.modify(cte.ctequery, self, scope)
         for clause in ("search_clause", "cycle_clause"):
             if cte.HasField(clause):
@@ -285,6 +296,8 @@ class Rewriter:
             # Settled at the end, when every name in FROM is known: the select list comes before it.
             self._references.add(wrapper)
         elif kind is not None and kind not in LEAVES:
+            if kind in UNNAMED_RANGES and not getattr(wrapper, kind).HasField("alias"):
+                self._references.implicit()
             self.walk(getattr(wrapper, kind), scope)
 
     def _range_variable(self, wrapper: Node, scope: Scope) -> None:

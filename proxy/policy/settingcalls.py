@@ -5,10 +5,12 @@ https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-SET
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.policy import parser
-from proxy.policy.catalog import Catalog
+from proxy.policy.catalog import Catalog, Relation
+from proxy.policy.fences import range_name
 from proxy.policy.settings_list import CHANGEABLE
 
 Node = Any
@@ -50,3 +52,29 @@ def sets_harmlessly(call: Node) -> bool:
         return False
     name = call.args[0].a_const.sval.sval.lower()
     return name in CHANGEABLE - {"search_path", "client_min_messages"}
+
+
+def settings_range(select: Node, find: Callable[[Node], Relation | None]) -> str | None:
+    """The name of pg_settings in a SELECT whose FROM has relations only, each of another name; None in any other.
+
+    Args:
+        find: the relation that a RangeVar names, or None.
+    """
+    names: list[str] = []
+    settings = None
+    waiting = list(select.from_clause)
+    while waiting:
+        item = waiting.pop()
+        if item.WhichOneof("node") == "join_expr":
+            join = item.join_expr
+            if join.HasField("alias") or join.HasField("join_using_alias"):
+                return None
+            waiting += [join.larg, join.rarg]
+        elif item.WhichOneof("node") == "range_var":
+            names.append(range_name(item.range_var))
+            found = None if item.range_var.alias.colnames else find(item.range_var)
+            if found is not None and found.key == ("pg_catalog", "pg_settings"):
+                settings = names[-1]
+        else:
+            return None
+    return settings if len(set(names)) == len(names) else None

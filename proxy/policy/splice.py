@@ -28,7 +28,7 @@ _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)'
 _QUALIFIED = re.compile(rf"({_NAME})(?:\s*\.\s*({_NAME}))?")
 _BEFORE = re.compile(r"(?:[,(]|\b(?:from|join))\s*\Z", re.IGNORECASE)
 _LONGEST_GAP = 64
-_NOT_BEHIND = ("*", "/*", "--", ".")
+_NOT_BEHIND = ("*", "/*", "--", ".", "&")
 
 
 @dataclass(slots=True)
@@ -155,7 +155,8 @@ def _found(sql: str, place: _Place, after: int) -> tuple[int, int] | None:
     # A comment may hold any word.
     if _BEFORE.search(before) is None or "--" in before or "*/" in before:
         return None
-    if sql[match.end() : match.end() + _LONGEST_GAP].lstrip().startswith(_NOT_BEHIND):
+    behind = sql[match.end() : match.end() + _LONGEST_GAP]
+    if behind.lstrip().startswith(_NOT_BEHIND) or (len(behind) == _LONGEST_GAP and not behind.strip()):
         return None
     return start, match.end()
 

@@ -102,6 +102,8 @@ def plan_statement(wrapper: Node, rewriter: Rewriter) -> PlannedStatement:
             hint=f"defaults.statements in the policy does not list {kind.value}",
         )
     rewriter.begin(statement)
+    if kind in _WRITES:
+        rewriter.implicit_names()
     if kind is StatementKind.SHOW and statement.name == "all":
         effect = _show_all(wrapper, rewriter)
     else:
@@ -149,6 +151,7 @@ def _max_rows(kind: StatementKind, rewriter: Rewriter) -> int | None:
 def _query(wrapper: Node, what: str, rewriter: Rewriter) -> None:
     """A SELECT, or a write where that is granted."""
     if wrapper.WhichOneof("node") in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
+        rewriter.implicit_names()
         writes.modify(wrapper, rewriter)
     else:
         rewriter.query(require_select(wrapper, what))
