@@ -97,12 +97,33 @@ def parse(sql: str) -> ParseTree:
 
 def _parse(sql: str) -> ParseTree:
     try:
-        return nodes.ParseResult.FromString(_parsed(sql))
+        try:
+            return nodes.ParseResult.FromString(_parsed(sql))
+        except postgast.PgQueryError:
+            # libpg_query takes NULLS FIRST and its like for one token each, and no comment between their words.
+            blank = _without_comments(sql)
+            if blank == sql:
+                raise
+            return nodes.ParseResult.FromString(_parsed(blank))
     except postgast.PgQueryError as error:
         raise SyntaxProblem(error.message, _character(sql, error.cursorpos)) from None
     except DecodeError:
         # protobuf decodes at most 100 levels of messages: about 45 nested parentheses or operators.
         raise SyntaxProblem("the statement nests too deeply to be analysed", None) from None
+
+
+def _without_comments(sql: str) -> str:
+    """The text with blanks for comments, line ends kept, so that every other byte stays where it is."""
+    if "--" not in sql and "/*" not in sql:
+        return sql
+    text = bytearray(sql.encode())
+    for token in postgast.scan(sql).tokens:
+        if token.token in _COMMENTS:
+            text[token.start : token.end] = re.sub(rb"[^\n]", b" ", bytes(text[token.start : token.end]))
+    return text.decode()
+
+
+_COMMENTS = frozenset({nodes.Token.Value("SQL_COMMENT"), nodes.Token.Value("C_COMMENT")})
 
 
 def _parsed(sql: str) -> bytes:

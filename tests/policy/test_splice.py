@@ -79,3 +79,18 @@ def test_positions_are_found_again(sql: str) -> None:
     plan = veil().decide(text, identity("analyst"), SEARCH_PATH)
     assert isinstance(plan, Plan)
     assert plan.original_position(plan.sql.rindex("nothing") + 1) == text.rindex("nothing") + 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ssn FROM hr.emp ORDER BY id NULLS /* x */ FIRST",
+        "SELECT ssn FROM hr.emp WHERE name NOT -- é\nLIKE 'a'",
+        "SELECT 'a' -- x\n 'b', ssn FROM hr.emp",
+        "SELECT ssn /* 'é */, 'NULLS /* */ FIRST' FROM hr.emp ORDER BY 1 NULLS/**/LAST",
+    ],
+)
+def test_a_comment_between_two_words_of_a_token_is_a_blank(sql: str) -> None:
+    with both_texts_compared():
+        plan = veil().decide(sql, identity("analyst"), SEARCH_PATH)
+    assert isinstance(plan, Plan), plan
