@@ -86,6 +86,8 @@ class Relation:
     """Rewrite rules besides a view's own: a statement on it may become another one."""
     changes_inserts: bool = False
     """A trigger may change a row before it is inserted."""
+    row_security: bool = False
+    """PostgreSQL hides rows of it by policies of its own, which hold for some accounts."""
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -217,6 +219,23 @@ class Catalog:
     def children(self) -> Mapping[Name, tuple[Name, ...]]:
         """Relation to those that inherit from it directly."""
         return _grouped((parent, r.key) for r in self.relations.values() for parent in r.parents)
+
+    @cached_property
+    def row_secured(self) -> frozenset[Name]:
+        """Relations of which PostgreSQL's row security may hide rows: it is theirs, a relative's, or of what they read.
+
+        Whom it holds for depends on who asks: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+        """
+        found = dict.fromkeys(r.key for r in self.relations.values() if r.row_security)
+        readers = _grouped((name, r.key) for r in self.relations.values() for name, _ in r.depends) if found else {}
+        waiting = list(found)
+        for name in waiting:
+            relation = self.relations.get(name)
+            parents = relation.parents if relation is not None else ()
+            more = [n for n in (*parents, *self.children.get(name, ()), *readers.get(name, ())) if n not in found]
+            found |= dict.fromkeys(more)
+            waiting += dict.fromkeys(more)
+        return frozenset(found)
 
     @cached_property
     def functions_by_name(self) -> Mapping[str, tuple[UserFunction, ...]]:

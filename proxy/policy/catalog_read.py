@@ -46,6 +46,23 @@ DIGEST = "SELECT pg_catalog.concat_ws('/', {}) AS digest".format(
 )
 """One short text that changes with any DDL: who wrote each row, added up."""
 
+PINNED: Mapping[str, str] = {
+    "search_path": "pg_catalog",
+    "DateStyle": "ISO, MDY",
+    "TimeZone": "UTC",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+}
+"""The settings that the text of a definition depends on: which names are qualified, and how constants are written.
+
+What reads the catalogue sets them for its transaction, and so does what keeps a digest of a definition.
+"""
+PIN = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in PINNED.items())
+
 QUERIES: Mapping[str, str] = {
     "server": """
         SELECT pg_catalog.current_setting('server_version_num')::int AS version,
@@ -65,7 +82,8 @@ QUERIES: Mapping[str, str] = {
                EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite AS r
                        WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS has_rules,
                EXISTS (SELECT 1 FROM pg_catalog.pg_trigger AS g
-                       WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 7 = 7) AS changes_inserts
+                       WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 7 = 7) AS changes_inserts,
+               c.relrowsecurity AS row_security
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
           AND n.nspname NOT LIKE 'pg\\_temp%' AND n.nspname NOT LIKE 'pg\\_toast%'

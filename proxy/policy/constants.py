@@ -38,6 +38,11 @@ ELEMENTS: Final = {
 }  # fmt: skip
 """Array types to their elements'."""
 
+_ARRAYS: Final = {element: array for array, element in ELEMENTS.items()}
+
+_WIDER: Final = {INT2: frozenset({INT4, INT8, NUMERIC}), INT4: frozenset({INT8, NUMERIC}), INT8: frozenset({NUMERIC})}
+"""Casts that cannot fail. Drivers declare the smallest type that a number fits."""
+
 NUMBERS: Final = frozenset({INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC})
 
 _CLOCKS: Final = {
@@ -123,10 +128,15 @@ class Parameters:
 
 
 def _declared(name: Node) -> int:
+    element = parser.nodes.TypeName()
+    element.CopyFrom(name)
+    if len(name.array_bounds) == 1:
+        del element.array_bounds[:]
     try:
-        return type_oid(name)
+        oid = type_oid(element)
     except Leaky:
         return -1
+    return oid if not name.array_bounds else _ARRAYS.get(oid, -1)
 
 
 def type_oid(name: Node) -> int:
@@ -180,6 +190,8 @@ def cast_constant(cast: Node, value: Value) -> Value:
     if kind == "a_const" and value.oid in NUMBERS and target in NUMBERS and not cast.type_name.typmods:
         return result
     if kind == "param_ref" and value.oid in (UNKNOWN, target) and not cast.type_name.typmods:
+        return result
+    if kind == "param_ref" and target in _WIDER.get(value.oid, ()) and not cast.type_name.typmods:
         return result
     raise Leaky
 

@@ -24,7 +24,7 @@ from proxy.policy.plan import Plan, Refusal
 from proxy.policy.refused import HINT, Refused
 from proxy.policy.relations import MaskedRelations, RewrittenView
 from proxy.policy.rewrite import Rewriter
-from proxy.policy.rules import Identity, StatementKind
+from proxy.policy.rules import Identity, Predicates, StatementKind
 from proxy.policy.statements import plan_statement
 from proxy.policy.trust import Trust
 
@@ -58,6 +58,8 @@ class Veil:
         self._relations: OrderedDict[Who, MaskedRelations] = OrderedDict()
         self._lock = threading.Lock()
         self._apart: Veil | None = None
+        # What may stand below a row filter's fence, and what `predicates: raw` moves, depends on parameters' types.
+        self._asks_types = bool(policy.rows) or any(r.predicates != Predicates.MASKED for r in policy.masks)
 
     def decide(
         self,
@@ -77,8 +79,7 @@ class Veil:
             a Plan, whose `sql` is the text to send; or a Refusal with SQLSTATE 42501 (may not), 0A000 (cannot be
             analysed), 42601 (PostgreSQL's own syntax error), 42P01 or 42703 (no such relation or column).
         """
-        # The types only matter to what a row filter's fence may let through.
-        key = (self._who(identity), False, search_path, temps, types if self.policy.rows else (), sql)
+        key = (self._who(identity), False, search_path, temps, types if self._asks_types else (), sql)
         found = self._plans.get(key)
         if found is not None:
             self._plans.move_to_end(key)

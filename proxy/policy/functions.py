@@ -91,7 +91,6 @@ ADMITTED_VOLATILE = frozenset(
         "pg_is_in_recovery", "pg_jit_available", "pg_partition_ancestors", "pg_partition_tree", "pg_relation_size",
         "pg_table_size", "pg_tablespace_size", "pg_total_relation_size",
         # The view pg_sequences shows as much.
-        "pg_sequence_last_value",
         # How fresh a replica is.
         "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
         # Gives back the session's own locks only: asyncpg calls it when a connection goes back to its pool.

@@ -27,12 +27,17 @@ from proxy.policy import parser
 from proxy.policy.catalog import Catalog, Relation
 from proxy.policy.constants import INT8, TEXT, UNKNOWN, VARCHAR, Leaky, Parameters, Value
 from proxy.policy.exprtypes import ExpressionTypes, Types
+from proxy.policy.parser import nodes_of
 from proxy.policy.ranges import RelationOf, Scope, Shape, Walk, own_references, queries
+from proxy.policy.steps import Steps, TooLarge
 
 Node = Any
 
 VIRTUAL_COLUMNS_SINCE: Final = 180000
 """server_version_num: https://www.postgresql.org/docs/18/ddl-generated-columns.html"""
+
+_SORTS_GROUPS: Final = 180000
+"""Before, the planner takes a column that the filter holds to one value for sorted, where grouping sets make it NULL."""
 
 _LATEST: Final = 190000
 """A planner from here on is not known: it may aggregate before it joins."""
@@ -61,11 +66,17 @@ def unfenced(select: Node, facts: Facts) -> bool:
     """
     if facts.catalog.server_version >= _LATEST:
         return False
+    if facts.catalog.server_version < _SORTS_GROUPS and _has_grouping_sets(select):
+        return False
     try:
         _Conditions(facts).query(select, Scope())
-    except Leaky:
+    except (Leaky, TooLarge):
         return False
     return True
+
+
+def _has_grouping_sets(select: Node) -> bool:
+    return any(node.DESCRIPTOR.name == "GroupingSet" for node in nodes_of(select))
 
 
 def stays_at_scan(filter_sql: str) -> bool:
@@ -88,8 +99,8 @@ def is_computed(relation: Relation, name: str, server_version: int) -> bool:
 class _Conditions(Walk[int]):
     """Raises Leaky at what is not leakproof and may run on hidden rows. A mark is a type's OID; None is no promise."""
 
-    def __init__(self, facts: Facts, *, strict: bool = False) -> None:
-        super().__init__(facts.relation_of)
+    def __init__(self, facts: Facts, *, strict: bool = False, steps: Steps | None = None) -> None:
+        super().__init__(facts.relation_of, steps)
         self._facts = facts
         self._strict = strict
         """Inside a condition's sub-SELECT: everything runs on behalf of hidden rows."""
@@ -198,7 +209,7 @@ class _Conditions(Walk[int]):
         """A sub-SELECT in an expression that must be leakproof: so must be all of it."""
         kind = parser.nodes.SubLinkType.Name(link.sub_link_type)
         select = link.subselect.select_stmt
-        strict = self if self._strict else _Conditions(self._facts, strict=True)
+        strict = self if self._strict else _Conditions(self._facts, strict=True, steps=self.steps)
         inner = Scope(scope.queries, level)
         if kind == "EXPR_SUBLINK":
             return strict.single_value(select, inner)

@@ -1,13 +1,17 @@
 """Policy files to a `Policy`, or to every problem that they have, each with its file, line and column.
 
-A policy is one YAML file, or a directory of them that is read as one: `*.yaml` and `*.yml`, not below it. The files
-that say `enforce: false` are another policy, complete in itself: the shadow, which is evaluated and not enforced.
-Everything is checked that can be without a database; `proxy.check` goes on from there.
+A policy is one YAML file, or a directory of them that is read as one: `*.yaml` and `*.yml`, not below it. One that
+cannot be read is a problem, and not a file less: the policy would be weaker. The files that say `enforce: false` are
+another policy, complete in itself: the shadow, which is evaluated and not enforced. Everything is checked that can be
+without a database; `proxy.check` goes on from there.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +23,19 @@ from proxy.policy.load_yaml import Item, PolicyProblems, Problem, Problems, read
 from proxy.policy.model import Policy
 from proxy.policy.rules import Where
 
-__all__ = ["PolicyProblems", "Problem", "load_policies", "load_shadow", "load_shadow_with_places", "load_with_places"]
+__all__ = [
+    "PolicyProblems",
+    "Problem",
+    "is_policy_name",
+    "left_out",
+    "load_policies",
+    "load_shadow",
+    "load_shadow_with_places",
+    "load_with_places",
+]
 
 SUFFIXES = frozenset({".yaml", ".yml"})
+NAMES = "Policies are files named *.yaml or *.yml."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +140,50 @@ def _nothing_enforced(directory: Path, files: Sequence[_File], problems: Problem
 def _files(directory: Path) -> tuple[list[_File], Problems]:
     """Each policy file, by name, and what is wrong with the directory."""
     problems = Problems()
-    if directory.is_dir():
-        paths = sorted(p for p in directory.iterdir() if p.suffix in SUFFIXES and p.name[0] != "." and p.is_file())
-        if not paths:
-            where = Where(str(directory), 1)
-            problems.add(where, "the directory holds no policy", "Policies are files named *.yaml or *.yml.")
-    else:
-        paths = [directory]
-    files = []
+    files: list[_File] = []
+    try:
+        # Whatever has such a name: one that is no file would be a rule that is missing.
+        paths = sorted(p for p in directory.iterdir() if is_policy_name(p.name)) if directory.is_dir() else [directory]
+    except OSError as error:
+        problems.add(Where(str(directory), 1), f"cannot be read: {error.strerror}")
+        return files, problems
+    if not paths:
+        problems.add(Where(str(directory), 1), "the directory holds no policy", NAMES)
     for path in paths:
         try:
-            data = path.read_bytes()
+            data = _bytes_of(path)
         except OSError as error:
             problems.add(Where(str(path), 1), f"cannot be read: {error.strerror}")
             continue
         own = Problems()
         files.append(_File(str(path), data, read(data, str(path), own), own))
     return files, problems
+
+
+def is_policy_name(name: str) -> bool:
+    """Whether what has this name in a directory of policies is part of the policy."""
+    return Path(name).suffix in SUFFIXES and name[0] != "."
+
+
+def left_out(directory: Path) -> list[Path]:
+    """What somebody may take for a policy file and is none by its name: hidden, or with capitals. Raises nothing."""
+    try:
+        found = sorted(directory.iterdir()) if directory.is_dir() else []
+    except OSError:
+        return []
+    return [p for p in found if p.suffix.lower() in SUFFIXES and not is_policy_name(p.name)]
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Raises OSError, also for what is no regular file. Does not wait for a pipe's other end."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with open(number, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(number)
 
 
 def _digest(files: Iterable[_File]) -> str:

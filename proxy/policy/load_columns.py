@@ -19,6 +19,7 @@ from proxy.policy.load_draft import (
     read_condition,
     read_role_names,
     refuse_bypass,
+    require_plain_name,
     table_pattern,
     table_patterns,
     whole_columns,
@@ -35,6 +36,7 @@ def read_columns(draft: Draft, section: Item) -> None:
         claims = column_patterns(found.get("columns"))
         tag = found["tag"].text("tag") if "tag" in found else None
         if tag is not None:
+            require_plain_name(found["tag"], "the tag", tag)
             private = found["private"].flag("private") is not False if "private" in found else True
             made = TagRule(whole_columns(claims), tag, rule.where, parts_of_columns(claims), private)
             draft.tags.append((made, claims))
@@ -43,6 +45,7 @@ def read_columns(draft: Draft, section: Item) -> None:
 def read_tags(draft: Draft, section: Item) -> None:
     """Whether the tags exist, and form no cycle, is asked once all is read: `load_conflicts`."""
     for key, tag, value in section.pairs("tags"):
+        require_plain_name(key, "the tag", tag)
         parent = value.text(f"the parent of the tag {tag}")
         if tag in draft.inherited:
             key.complain(f"the tag {tag} has a parent already", f"First at {draft.inherited[tag].where}.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from unicodedata import category
 
 from proxy.policy import load_patterns
 from proxy.policy.expressions import Expression, read_expression
@@ -28,6 +29,10 @@ from proxy.settings.nearest import nearest
 
 EVERYBODY_S = ("name", "roles")
 """Attributes that each identity has by itself."""
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""General categories: controls, surrogates, separators of lines and paragraphs. https://www.unicode.org/reports/tr44/"""
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""https://www.unicode.org/reports/tr9/: text that is shown in another order than it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,23 @@ class Draft:
         while (above := self.inherited.get(found[-1])) is not None and above.parent not in found:
             found.append(above.parent)
         return tuple(found)
+
+
+# Names
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name says what it seems to, in a log line or a comment of SQL too: no line ends, no other control
+    characters, none that turn the direction of writing."""
+    return not any(category(c) in _CONTROLS or c in _TURNING for c in name)
+
+
+def require_plain_name(item: Item, what: str, name: str) -> None:
+    """A complaint where the name holds what `is_plain_name` does not allow, or nothing."""
+    if not name:
+        item.complain(f"{what} has no name")
+    elif not is_plain_name(name):
+        item.complain(f"{what} {name!a} has a control character in its name")
 
 
 # Roles

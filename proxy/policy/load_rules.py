@@ -16,7 +16,15 @@ from typing import Final
 from proxy.policy import load_patterns
 from proxy.policy.expressions import AttributeValue, Scalar, is_attribute_name
 from proxy.policy.load_columns import read_columns, read_masks, read_rows, read_tags
-from proxy.policy.load_draft import EVERYBODY_S, Claim, Draft, read_role_names, refuse_bypass, table_patterns
+from proxy.policy.load_draft import (
+    EVERYBODY_S,
+    Claim,
+    Draft,
+    read_role_names,
+    refuse_bypass,
+    require_plain_name,
+    table_patterns,
+)
 from proxy.policy.load_signatures import normalised
 from proxy.policy.load_yaml import Item
 from proxy.policy.masks import Null
@@ -34,6 +42,7 @@ MAX_COUNT: Final = 1 << 53
 
 def read_roles(draft: Draft, section: Item) -> None:
     for key, name, value in section.pairs("roles"):
+        require_plain_name(key, "the role", name)
         found = value.fields(f"the role {name}", ("users", "bypass", "attributes"), ("users",))
         users = found["users"].texts(f"users of the role {name}", "a user") if "users" in found else []
         for item, user in users:

@@ -5,7 +5,8 @@ a function, an operator or a cast of it is a use, and so is what follows it unde
 and set operations. What would be compared is masked in any case: this keeps people from believing an answer that masked
 values gave them, so it errs on the side of finding a use.
 
-It looks at names, before relations are replaced. What it cannot follow is no use.
+It looks at names, before relations are replaced. What it cannot follow is no use; what it does not follow because it is
+too large is not answered at all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from proxy.policy import parser
 from proxy.policy.catalog import Relation
 from proxy.policy.ranges import Level, RelationOf, Scope, Shape, Walk, own_references, reference_names
+from proxy.policy.steps import TooLarge
 
 Node = Any
 Names = Level[str]
@@ -38,6 +40,9 @@ def denied_use(select: Node, relation_of: RelationOf, denied: Denied) -> Use | N
 
     Args:
         select: the outermost SELECT, before any relation in it is replaced.
+
+    Raises:
+        TooLarge: it was not followed to its end.
     """
     try:
         _Uses(relation_of, denied).query(select, Scope())
@@ -111,6 +116,10 @@ class _Uses(Walk[str]):
     def listed(self, marks: list[str | None]) -> str | None:
         return next((mark for mark in marks if mark is not None), None)
 
+    def dropped(self, columns: tuple[tuple[str, str | None], ...]) -> None:
+        if any(mark is not None for _, mark in columns):
+            raise TooLarge
+
     # Expressions
 
     def _key(self, node: Node, level: Names, scope: Scope[str], output: Shape[str]) -> None:
@@ -146,7 +155,10 @@ class _Uses(Walk[str]):
         elif len(names) > 1 or level.marks(names):
             return []
         shape = level.range(names[-1]) if names else level.columns
-        return [mark for _, mark in shape.columns if mark is not None] if shape is not None else []
+        if shape is None:
+            return []
+        self.steps.take(len(shape.columns))
+        return [mark for _, mark in shape.columns if mark is not None]
 
 
 def _raise_for(*marks: str | None, location: int = -1) -> None:

@@ -3,7 +3,7 @@
 A unique index says whether a value exists, a foreign key whether another table has it, a CHECK over two columns how
 the one that was not written compares. Where a protected column, or a row that a filter hides, is what the answer tells
 of, the write is refused, unless the table's rule names the constraint under `reveal`. A check that sees nothing but
-what the client wrote tells nothing.
+what the client wrote tells nothing. What cascades is followed, and may not write what `steering` keeps.
 
 Code of somebody's that a write would run with the client's values (a CHECK's or an index's function, a domain's check)
 is refused like a cast to such a domain. Triggers and defaults are not: they are the DBA's own, on a table that the
@@ -14,20 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from typing import Final
 
 from proxy.policy import parser
-from proxy.policy.catalog import Catalog, Constraint, ForeignKey, Name, Relation
-from proxy.policy.derived import expression_uses
+from proxy.policy.catalog import Constraint, ForeignKey, Name, Relation
+from proxy.policy.reach import changed_columns, members, names_in, partition_columns, partitioned_above, settled_columns
 from proxy.policy.refused import Refused, denied
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import StatementKind
+from proxy.policy.steering import is_shown_by, read_by_policy
 from proxy.policy.targets import Target
 from proxy.policy.trust import Trust
 
 INSERT, UPDATE, DELETE = StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE
 
+_MOVES_ROWS: Final = 150000
 _KEYS: Final = frozenset({"unique", "exclusion"})
 _WORDS: Final = {
     "unique": "unique index",
@@ -52,35 +54,6 @@ def require_silent(target: Target, change: Change, relations: MaskedRelations) -
     _Probe(relations, target.relation).require(target.relation, change, only=target.only)
 
 
-def members(catalog: Catalog, relation: Relation, *, only: bool = False) -> list[Relation]:
-    """The relation and, unless `only`, everything that inherits from it: what a write to it may reach."""
-    found = {relation.key: relation}
-    waiting = [relation]
-    while waiting:
-        member = waiting.pop()
-        if only and member.kind != "p":
-            continue
-        for name in catalog.children.get(member.key, ()):
-            child = catalog.relations.get(name)
-            if child is not None and name not in found:
-                found[name] = child
-                waiting.append(child)
-    return list(found.values())
-
-
-def partition_columns(catalog: Catalog, relation: Relation) -> frozenset[str]:
-    """The columns that decide which partition a row of the relation lies in."""
-    related = (*members(catalog, relation), *_partitioned_above(catalog, relation))
-    return frozenset(name for r in related for c in r.constraints if c.kind == "partition" for name in c.columns)
-
-
-def rests_on(relation: Relation, column: str, columns: frozenset[str]) -> bool:
-    """Whether `column` is one of `columns`, or generated from one."""
-    found = relation.column(column)
-    generated = found.generated if found is not None else None
-    return column in columns or (generated is not None and expression_uses(generated, columns))
-
-
 @dataclass
 class _Probe:
     """One statement's search. Cascades of foreign keys make it a walk over tables."""
@@ -98,7 +71,7 @@ class _Probe:
         catalog = self.relations.catalog
         # A new row is the table's own, or a partition's; children that inherit get none.
         reached = members(catalog, relation, only=only or change.kind is INSERT)
-        above = list(_partitioned_above(catalog, relation))
+        above = list(partitioned_above(catalog, relation))
         for member in reached:
             self._require_own_code(member, change)
             self._require_constraints(member, change, self._sight(relation, member), above)
@@ -108,6 +81,16 @@ class _Probe:
                 self._require_outgoing(key, change)
             if key.ref_table in names:
                 self._require_incoming(key, change)
+                if self._replaces(relation, change):
+                    self._require_incoming(key, Change(DELETE))
+
+    def _replaces(self, relation: Relation, change: Change) -> bool:
+        """Before PostgreSQL 15, a row that changes its partition was deleted for those that refer to it.
+        https://www.postgresql.org/docs/15/release-15.html"""
+        catalog = self.relations.catalog
+        if change.kind is not UPDATE or catalog.server_version >= _MOVES_ROWS:
+            return False
+        return bool(partition_columns(catalog, relation) & change.columns)
 
     def _sight(self, relation: Relation, member: Relation) -> tuple[frozenset[str], bool]:
         """What of a member is protected, and whether rows of it are hidden. Rules hold for a whole family by column
@@ -128,13 +111,14 @@ class _Probe:
         # A row that changes its partition is inserted there, and meets every index.
         moves = any(c.columns & change.columns for c in routes)
         everything = frozenset(column.name for column in member.columns)
+        changed, settled = changed_columns(member, change.columns), settled_columns(member, change.columns)
         for check in checks:
             if check.kind in _KEYS:
-                written = everything if moves or change.kind is INSERT else change.columns
+                written = everything if moves or change.kind is INSERT else changed
                 tells = bool(written & check.columns) and (hidden or bool(protected & check.columns))
             else:
-                unwritten = check.columns & protected - change.columns
-                touched = not check.validated or bool(check.columns & change.columns)
+                unwritten = check.columns & protected - settled
+                touched = not check.validated or bool(check.columns & changed)
                 tells = change.kind is UPDATE and bool(unwritten) and touched
             if tells and check.name not in self._revealed(member.key):
                 raise self._refused(member, f"{_WORDS[check.kind]} {check.name}".strip())
@@ -144,8 +128,9 @@ class _Probe:
         for column in member.columns:
             if column.name in change.columns and column.type_oid in unsafe and column.name not in revealed:
                 raise self._refused_code(member, f"the type of column {column.name}")
+        changed = changed_columns(member, change.columns)
         for check in (*member.constraints, *_generated(member)):
-            computed = change.kind is INSERT or (change.kind is UPDATE and bool(check.columns & change.columns))
+            computed = change.kind is INSERT or (change.kind is UPDATE and bool(check.columns & changed))
             if computed and check.name not in revealed and not self._is_trusted(check):
                 raise self._refused_code(member, f"{_WORDS[check.kind]} {check.name}".strip())
 
@@ -173,26 +158,45 @@ class _Probe:
 
     def _require_outgoing(self, key: ForeignKey, change: Change) -> None:
         """The value that is written has to exist in the other table."""
-        columns = frozenset(key.columns)
-        if change.kind is UPDATE and not columns & change.columns:
+        columns, writer = frozenset(key.columns), self.relations.catalog.relations.get(key.table)
+        if change.kind is UPDATE and not columns & _changed(writer, change.columns):
             return
-        unwritten = change.kind is UPDATE and self._is_closed(key.table, columns - change.columns, rows=False)
+        settled = settled_columns(writer, change.columns) if writer is not None else change.columns
+        unwritten = change.kind is UPDATE and self._is_closed(key.table, columns - settled, rows=False)
         if unwritten or self._is_closed(key.ref_table, frozenset(key.ref_columns)):
             self._refuse_key(key)
 
     def _require_incoming(self, key: ForeignKey, change: Change) -> None:
         """A row that others refer to: the server refuses, or changes those as well."""
         columns, referring = frozenset(key.ref_columns), frozenset(key.columns)
-        deletes = change.kind is DELETE
-        if change.kind is INSERT or not (deletes or columns & change.columns):
+        deletes, catalog = change.kind is DELETE, self.relations.catalog
+        changed = _changed(catalog.relations.get(key.ref_table), change.columns)
+        if change.kind is INSERT or not (deletes or columns & changed):
             return
         action = key.on_delete if deletes else key.on_update
         compares = self._is_closed(key.ref_table, columns, rows=False) or self._is_closed(key.table, referring)
         if action != "c" and compares:
             self._refuse_key(key)
-        other = self.relations.catalog.relations.get(key.table)
+        other = catalog.relations.get(key.table)
         if action in "cnd" and other is not None:
-            self.require(other, Change(DELETE) if deletes and action == "c" else Change(UPDATE, referring))
+            self._require_cascade(
+                key, other, Change(DELETE) if deletes and action == "c" else Change(UPDATE, referring)
+            )
+
+    def _require_cascade(self, key: ForeignKey, other: Relation, change: Change) -> None:
+        """What changes along is written too: it may not decide what the role sees, whatever `reveal` names."""
+        shown = change.kind is UPDATE and is_shown_by(other, change.columns, self.relations)
+        if shown or other.key in self._read_by_policy:
+            raise denied(
+                f"this write to {self.first.qualified} is not allowed for this role: foreign key {key.name} of "
+                f"{other.qualified} would change what it sees",
+                hint="a row filter, a condition or a lookup of the policy reads what the key changes",
+            )
+        self.require(other, change)
+
+    @cached_property
+    def _read_by_policy(self) -> frozenset[Name]:
+        return read_by_policy(self.relations)
 
     def _is_closed(self, name: Name, columns: frozenset[str], *, rows: bool = True) -> bool:
         """Whether the role sees these columns masked or, with `rows`, not every row of the table."""
@@ -227,32 +231,16 @@ class _Probe:
         )
 
 
+def _changed(relation: Relation | None, columns: frozenset[str]) -> frozenset[str]:
+    return columns if relation is None else changed_columns(relation, columns)
+
+
 def _generated(relation: Relation) -> Iterator[Constraint]:
     """Generated columns: computing one may fail, by what the others hold."""
     for column in relation.columns:
         if column.generated is not None:
-            read = _names_in(column.generated)
+            read = names_in(column.generated)
             names = frozenset(c.name for c in relation.columns)
             yield Constraint(
                 column.name, "generated", names if read is None else read & names, expressions=(column.generated,)
             )
-
-
-@lru_cache(maxsize=1024)
-def _names_in(expression: str) -> frozenset[str] | None:
-    """The columns that an expression of the catalogue refers to; None is every column, or what cannot be read."""
-    try:
-        tree = parser.parse(f"SELECT {expression}")
-    except parser.SyntaxProblem:
-        return None
-    last = [node.fields[-1] for node in parser.nodes_of(tree) if node.DESCRIPTOR.name == "ColumnRef"]
-    return None if any(part.WhichOneof("node") != "string" for part in last) else frozenset(p.string.sval for p in last)
-
-
-def _partitioned_above(catalog: Catalog, relation: Relation) -> Iterator[Relation]:
-    """The partitioned tables that the relation is a part of."""
-    for name in relation.parents:
-        parent = catalog.relations.get(name)
-        if parent is not None and parent.kind == "p":
-            yield parent
-            yield from _partitioned_above(catalog, parent)

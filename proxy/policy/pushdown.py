@@ -19,7 +19,8 @@ It does not know policies: what is masked and what is raw is told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,43 +46,104 @@ _NOWHERE: Final[Types] = Level()
 _SOUND_PATTERN: Final = re.compile(r"(?:[^\\]|\\.)*", re.DOTALL)
 
 
+Found = tuple["Target", str]
+"""A target, and a column of it."""
+
+MAX_COPIES: Final = 64
+"""Of one SELECT. A copy is there for an index, and no table has as many; what is over changes no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A range of a SELECT's FROM that becomes a masked view. `protected` are the columns that are not shown as they
-    are; only others are copied, and of these only what is raw is moved."""
+    """A range of a SELECT's FROM that becomes a masked view.
+
+    `protected` are the columns that are not shown as they are: only others are copied. Of these only what is `raw` is
+    moved.
+    """
 
     name: str
     relation: Relation
     protected: frozenset[str]
+    raw: frozenset[str] = frozenset()
 
 
-def copies(select: Node, target: Target, facts: Facts) -> list[str]:
-    """The conditions to be AND-ed to the WHERE of the target's masked view, over columns written as t."name".
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What went from a WHERE into one target: one condition over columns written as t."name", and the raw columns that
+    it compares."""
+
+    text: str
+    columns: frozenset[str]
+
+
+def copies(select: Node, targets: Sequence[Target], facts: Facts) -> dict[str, list[str]]:
+    """The conditions to be AND-ed to the WHERE of each target's masked view, over columns written as t."name".
 
     Args:
         select: a SELECT before its relations are replaced; it is not changed.
+        targets: of its FROM.
     """
-    candidates = [c for c in _conjuncts(select) if c.WhichOneof("node") == "a_expr" and _names(c.a_expr, target)]
-    if not candidates or target.relation.kind not in _STORED:
-        return []
-    pushing = _Pushing(select, target, facts)
-    return [pushing.text(c) for c in candidates if pushing.bound is not None and pushing.may_copy(c)]
+    named = {target.name: target for target in targets if target.relation.kind in _STORED}
+    candidates = [c for c in _conjuncts(select) if c.WhichOneof("node") == "a_expr" and _names(c.a_expr, named)]
+    if not candidates:
+        return {}
+    pushing = _Pushing(select, named, facts)
+    found: dict[str, list[str]] = {}
+    copied = 0
+    for condition in candidates:
+        name = pushing.copy_of(condition)
+        text = _text([condition]) if name is not None else None
+        if name is not None and text is not None:
+            found.setdefault(name, []).append(text)
+            copied += 1
+        if copied == MAX_COPIES:
+            break
+    return found
 
 
-def moved(select: Node, target: Target, raw: frozenset[str], facts: Facts) -> list[str]:
-    """As `copies`, of the conditions that use one of the `raw` columns; these are taken out of the SELECT's WHERE."""
-    if not raw or target.relation.kind not in _STORED:
-        return []
-    pushing = _Pushing(select, target, facts)
-    if pushing.bound is None or pushing.bound.nullable:
-        return []
+def moved(select: Node, targets: Sequence[Target], facts: Facts) -> dict[str, Moved]:
+    """By name of the target; what is moved is taken out of the SELECT's WHERE."""
+    named = {target.name: target for target in targets if target.raw and target.relation.kind in _STORED}
+    if not named:
+        return {}
+    pushing = _Pushing(select, named, facts)
+    raw = frozenset[str]().union(*(target.raw for target in named.values()))
     conjuncts = _conjuncts(select)
-    chosen = [pushing.may_move(conjunct, raw) for conjunct in conjuncts]
-    if not any(chosen):
-        return []
-    texts = [pushing.text(c) for c, is_chosen in zip(conjuncts, chosen, strict=True) if is_chosen]
-    _keep(select, [c for c, is_chosen in zip(conjuncts, chosen, strict=True) if not is_chosen])
-    return texts
+    places = [pushing.place_of(condition, raw) for condition in conjuncts]
+    found: dict[str, Moved] = {}
+    for name in dict.fromkeys(name for name in places if name is not None):
+        conditions = [c for c, place in zip(conjuncts, places, strict=True) if place == name]
+        text = _text(conditions)
+        if text is not None:
+            columns = {names[-1] for c in conditions for names in own_references(c)}
+            found[name] = Moved(text, named[name].raw & columns)
+    if found:
+        _keep(select, [c for c, place in zip(conjuncts, places, strict=True) if place not in found])
+    return found
+
+
+def _text(conditions: list[Node]) -> str | None:
+    """Conditions, joined with AND, over the alias that the relation has inside its masked view; None where they cannot
+    be written down faithfully."""
+    tree = parser.parse("SELECT 1")
+    value = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
+    if len(conditions) == 1:
+        value.CopyFrom(conditions[0])
+    else:
+        value.bool_expr.boolop = parser.nodes.AND_EXPR
+        value.bool_expr.args.extend(conditions)
+    parser.without_locations(value)
+    for node in parser.nodes_of(value):
+        if node.DESCRIPTOR.name == "ColumnRef":
+            column = node.fields[-1].string.sval
+            del node.fields[:]
+            node.fields.add().string.sval = ALIAS
+            node.fields.add().string.sval = column
+    try:
+        text = parser.faithful_text(tree.SerializeToString())
+    except parser.SyntaxProblem:
+        return None
+    return None if text is None else f"({text.removeprefix('SELECT ')})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,87 +157,105 @@ class _Bound:
     """No alias of a join hides the name."""
 
 
-class _Pushing:
-    """The conditions of one SELECT on one of its ranges."""
+class _Ranges:
+    """What a FROM binds."""
 
-    def __init__(self, select: Node, target: Target, facts: Facts) -> None:
-        self._target = target
+    def __init__(self, items: Node, facts: Facts) -> None:
+        bound = [found for item in items for found in _bindings(item, facts)]
+        self._relations = [(found.name, found.relation) for found in bound]
+        self._known = all(found.relation is not None for found in bound)
+        self._owners: dict[str, str | None] = {}
+        counts = Counter(found.name for found in bound)
+        self.by_name = {
+            found.name: found
+            for found in bound
+            if counts[found.name] == 1 and found.reachable and found.relation is not None
+        }
+
+    def owner(self, column: str) -> str | None:
+        """The range that a bare name means a column of, where there can be no other."""
+        if column not in self._owners:
+            having = [name for name, relation in self._relations if relation is not None and relation.column(column)]
+            self._owners[column] = having[0] if self._known and len(having) == 1 else None
+        return self._owners[column]
+
+
+class _Pushing:
+    """The conditions of one SELECT on some of its ranges."""
+
+    def __init__(self, select: Node, targets: Mapping[str, Target], facts: Facts) -> None:
         self._facts = facts
         self._types = ExpressionTypes(facts.catalog, facts.parameters, _no_sublink)
-        self._bound = [bound for item in select.from_clause for bound in _bindings(item, facts)]
-        own = [b for b in self._bound if b.name == target.name]
-        self.bound = own[0] if len(own) == 1 and own[0].reachable and own[0].relation is not None else None
+        self._ranges = _Ranges(select.from_clause, facts)
+        self._targets = {name: target for name, target in targets.items() if name in self._ranges.by_name}
 
-    def text(self, condition: Node) -> str:
-        """The condition over the alias that the relation has inside its masked view."""
-        tree = parser.parse("SELECT 1")
-        value = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
-        value.CopyFrom(condition)
-        parser.without_locations(value)
-        for node in parser.nodes_of(value):
-            if node.DESCRIPTOR.name == "ColumnRef":
-                column = node.fields[-1].string.sval
-                del node.fields[:]
-                node.fields.add().string.sval = ALIAS
-                node.fields.add().string.sval = column
-        return f"({parser.deparse(tree).removeprefix('SELECT ')})"
-
-    def may_copy(self, condition: Node) -> bool:
-        """Whether an A_Expr is a leakproof, strict comparison of a column as it is shown."""
-        column = self._compared_column(condition.a_expr)
-        if column is None or column in self._target.protected:
-            return False
+    def copy_of(self, condition: Node) -> str | None:
+        """The target that an A_Expr compares a column of, as it is shown, by a leakproof and strict comparison."""
+        found = self._compared_column(condition.a_expr)
+        if found is None or found[1] in found[0].protected:
+            return None
         try:
-            self._compare(condition.a_expr, column, exact=False)
+            self._compare(condition.a_expr, *found, exact=False)
         except Leaky:
-            return False
-        return True
+            return None
+        return found[0].name
 
-    def may_move(self, condition: Node, raw: frozenset[str]) -> bool:
-        """Whether it is a total condition on columns of the target alone, one of which is raw and none masked."""
+    def place_of(self, condition: Node, raw: frozenset[str]) -> str | None:
+        """The target of a total condition on columns of it alone, one of which is raw and none masked otherwise."""
         names = {names[-1] for names in own_references(condition)}
-        if not names & raw or names & (self._target.protected - raw):
-            return False
+        if not names & raw:
+            return None
+        used: list[Target] = []
         try:
-            return self._is_total(condition)
+            is_total = self._is_total(condition, used)
         except Leaky:
-            return False
+            return None
+        if not is_total or any(target is not used[0] for target in used):
+            return None
+        target = used[0]
+        if not names & target.raw or names & (target.protected - target.raw):
+            return None
+        return None if self._ranges.by_name[target.name].nullable else target.name
 
-    def _is_total(self, condition: Node) -> bool:
+    def _is_total(self, condition: Node, used: list[Target]) -> bool:
+        """Whether it cannot fail, whatever a row holds. Adds the targets of its columns to `used`. Raises Leaky."""
         kind = condition.WhichOneof("node")
         if kind == "bool_expr":
-            return all(self._is_total(arg) for arg in condition.bool_expr.args)
+            return all(self._is_total(arg, used) for arg in condition.bool_expr.args)
         if kind == "null_test":
-            return self._column(condition.null_test.arg) is not None
-        if kind != "a_expr":
+            found = self._column(condition.null_test.arg)
+        elif kind != "a_expr":
             return False
-        if self._is_like(condition.a_expr):
-            return True
-        column = self._compared_column(condition.a_expr)
-        if column is None:
+        else:
+            found = self._liked_column(condition.a_expr)
+            if found is None:
+                found = self._compared_column(condition.a_expr)
+                if found is not None:
+                    self._compare(condition.a_expr, *found, exact=True)
+        if found is None:
             return False
-        self._compare(condition.a_expr, column, exact=True)
+        used.append(found[0])
         return True
 
-    def _is_like(self, expression: Node) -> bool:
-        """LIKE or ILIKE with a pattern written out. One that ends in an escape fails, if a value gets that far."""
-        column = self._column(expression.lexpr) if expression.HasField("lexpr") else None
+    def _liked_column(self, expression: Node) -> Found | None:
+        """Of LIKE or ILIKE with a pattern written out. One that ends in an escape fails, if a value gets that far."""
+        found = self._column(expression.lexpr) if expression.HasField("lexpr") else None
         kind = parser.nodes.A_Expr_Kind.Name(expression.kind)
-        if kind not in ("AEXPR_LIKE", "AEXPR_ILIKE") or column is None:
-            return False
-        found = self._target.relation.column(column)
+        if kind not in ("AEXPR_LIKE", "AEXPR_ILIKE") or found is None:
+            return None
+        column = found[0].relation.column(found[1])
         constant = expression.rexpr.a_const
-        if found is None or not found.plain_collation or not constant.HasField("sval"):
-            return False
+        if column is None or not column.plain_collation or not constant.HasField("sval"):
+            return None
         names = {part.string.sval for part in expression.name}
-        if found.type_oid not in (TEXT, VARCHAR, _BPCHAR) or names & self._facts.catalog.leakproof.overloaded:
-            return False
-        return _SOUND_PATTERN.fullmatch(constant.sval.sval) is not None
+        if column.type_oid not in (TEXT, VARCHAR, _BPCHAR) or names & self._facts.catalog.leakproof.overloaded:
+            return None
+        return found if _SOUND_PATTERN.fullmatch(constant.sval.sval) is not None else None
 
-    def _compare(self, expression: Node, column: str, *, exact: bool) -> None:
+    def _compare(self, expression: Node, target: Target, column: str, *, exact: bool) -> None:
         """Raises Leaky unless the comparisons of an A_Expr that `_compared_column` admits are leakproof; with `exact`
         those of exact numbers will do, which cannot fail though nobody has marked them."""
-        found = self._target.relation.column(column)
+        found = target.relation.column(column)
         if found is None:
             raise Leaky
         value = Value(found.type_oid)
@@ -185,7 +265,7 @@ class _Pushing:
             others = [self._constant(bound) for bound in expression.rexpr.list.items]
         else:
             names = [self._types.operator_name(expression.name)]
-            others = self._others(expression, kind, column)
+            others = self._others(expression, kind)
         if not {*names} <= COMPARISONS:
             raise Leaky
         if exact and self._are_exact([value, *others], names):
@@ -197,12 +277,12 @@ class _Pushing:
             if kind in ("AEXPR_IN", "AEXPR_OP_ANY"):
                 self._types.members(name, value, others)
 
-    def _others(self, expression: Node, kind: str, column: str) -> list[Value]:
+    def _others(self, expression: Node, kind: str) -> list[Value]:
         if kind == "AEXPR_IN":
             return [self._constant(item) for item in expression.rexpr.list.items]
         if kind == "AEXPR_OP_ANY":
             return self._types.elements(expression.rexpr, _NOWHERE, Scope())
-        return [self._constant(expression.rexpr if self._column(expression.lexpr) == column else expression.lexpr)]
+        return [self._constant(expression.lexpr if self._column(expression.lexpr) is None else expression.rexpr)]
 
     def _are_exact(self, values: list[Value], names: list[str]) -> bool:
         marked = self._facts.catalog.leakproof
@@ -215,8 +295,8 @@ class _Pushing:
             raise Leaky
         return found
 
-    def _compared_column(self, expression: Node) -> str | None:
-        """The target's column where a comparison has one on one side, of a form that is true of no NULL."""
+    def _compared_column(self, expression: Node) -> Found | None:
+        """The column where a comparison has one on one side, of a form that is true of no NULL."""
         kind = parser.nodes.A_Expr_Kind.Name(expression.kind)
         if not expression.HasField("lexpr"):
             return None
@@ -225,25 +305,27 @@ class _Pushing:
             return left if left is not None else self._column(expression.rexpr)
         return left if kind in _BETWEEN or kind in ("AEXPR_IN", "AEXPR_OP_ANY") else None
 
-    def _column(self, node: Node) -> str | None:
-        """The target's column that a node is a bare reference to, and that is stored as it is read."""
+    def _column(self, node: Node) -> Found | None:
+        """What a node is a bare reference to, where that is a target's column and stored as it is read."""
         names = reference_names(node)
-        if not names or self._target.relation.column(names[-1]) is None:
-            return None
-        if is_computed(self._target.relation, names[-1], self._facts.catalog.server_version):
-            return None
         if len(names) == 2:  # noqa: PLR2004 - range.column
-            return names[-1] if names[0] == self._target.name else None
-        others = [bound.relation for bound in self._bound if bound is not self.bound]
-        alone = all(other is not None and other.column(names[0]) is None for other in others)
-        return names[0] if len(names) == 1 and alone else None
+            target = self._targets.get(names[0])
+        elif len(names) == 1:
+            target = self._targets.get(self._ranges.owner(names[0]) or "")
+        else:
+            return None
+        if target is None or target.relation.column(names[-1]) is None:
+            return None
+        if is_computed(target.relation, names[-1], self._facts.catalog.server_version):
+            return None
+        return target, names[-1]
 
 
-def _names(expression: Node, target: Target) -> bool:
-    """Whether a side of it could be a column of the target: a quick look before the thorough one."""
+def _names(expression: Node, targets: Mapping[str, Target]) -> bool:
+    """Whether a side of it could be a column of a target: a quick look before the thorough one."""
     for side in (expression.lexpr, expression.rexpr):
         names = reference_names(side)
-        if names and names[:-1] in ([], [target.name]) and target.relation.column(names[-1]) is not None:
+        if len(names) == 1 or (len(names) == 2 and names[0] in targets):  # noqa: PLR2004 - range.column
             return True
     return False
 

@@ -4,7 +4,8 @@ A mark is what the caller wants to know of a column: its type, or whether it may
 relations through joins, sub-SELECTs, WITH and set operations to where they are named, as PostgreSQL's rules of scope
 have it (https://www.postgresql.org/docs/current/queries-table-expressions.html). It changes nothing.
 
-What it cannot follow has no mark: the caller takes that for the worst. Nothing is masked or judged here.
+What it cannot follow has no mark: the caller takes that for the worst. Nothing is masked or judged here. A walk has so
+many steps and no more, since a text of a few lines can double its columns with each of them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from proxy.policy import parser
-from proxy.policy.catalog import Relation
+from proxy.policy.catalog import Name, Relation
+from proxy.policy.steps import MAX_COLUMNS, MAX_RANGES, Steps, TooLarge
 
 Node = Any
 M = TypeVar("M")
@@ -24,7 +27,7 @@ RelationOf = Callable[[Node], Relation | None]
 """From a RangeVar to the relation that it names; None for a WITH query's name and for whatever is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape(Generic[M]):
     """Columns in order, each with its mark or None. `complete` is False where there may be others."""
 
@@ -32,12 +35,19 @@ class Shape(Generic[M]):
     complete: bool = True
 
     def marks(self, name: str) -> list[M | None]:
-        return [mark for column, mark in self.columns if column == name]
+        return self._by_name.get(name, [])
 
-    @property
+    @cached_property
     def all_named(self) -> bool:
         """Whether a name that is not here is not meant: `output_name` does not know every name."""
-        return self.complete and all(name for name, _ in self.columns)
+        return self.complete and "" not in self._by_name
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[M | None]]:
+        found: dict[str, list[M | None]] = {}
+        for name, mark in self.columns:
+            found.setdefault(name, []).append(mark)
+        return found
 
     def renamed(self, names: list[str]) -> Shape[M]:
         """Under a list of column aliases, which names the first columns."""
@@ -49,7 +59,7 @@ class Shape(Generic[M]):
         return Shape(kept + self.columns[len(names) :])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Level(Generic[M]):
     """One FROM: its ranges by name, and the columns that a bare name or a star means. `outer` encloses it."""
 
@@ -57,14 +67,13 @@ class Level(Generic[M]):
     columns: Shape[M] = field(default_factory=Shape)
     outer: Level[M] | None = None
 
-    def joined(self, other: Level[M]) -> Level[M]:
-        """Both, side by side."""
-        columns = Shape(self.columns.columns + other.columns.columns, self.columns.complete and other.columns.complete)
-        return replace(self, ranges=self.ranges + other.ranges, columns=columns)
+    @cached_property
+    def _by_name(self) -> dict[str, Shape[M]]:
+        return dict(reversed(self.ranges))  # the first of a name
 
     def range(self, name: str) -> Shape[M] | None:
         """The nearest range of that name."""
-        found = next((shape for other, shape in self.ranges if other == name), None)
+        found = self._by_name.get(name)
         if found is not None or self.outer is None:
             return found
         return self.outer.range(name)
@@ -73,7 +82,7 @@ class Level(Generic[M]):
         """Whether a reference means a column of this FROM, and not of one around it."""
         if len(names) == 1:
             return bool(self.columns.marks(names[0]))
-        return len(names) == 2 and any(name == names[0] for name, _ in self.ranges)  # noqa: PLR2004 - range.column
+        return len(names) == 2 and names[0] in self._by_name  # noqa: PLR2004 - range.column
 
     def marks(self, names: list[str]) -> list[M | None]:
         """Of the columns that a reference may mean; empty where it means none that is known.
@@ -98,10 +107,16 @@ class Scope(Generic[M]):
 
 
 class Walk(ABC, Generic[M]):
-    """A walk over a query. The hooks may raise to end it."""
+    """A walk over a query. The hooks may raise to end it; it raises TooLarge itself.
 
-    def __init__(self, relation_of: RelationOf) -> None:
+    Args:
+        steps: those of the walk that this one is a part of.
+    """
+
+    def __init__(self, relation_of: RelationOf, steps: Steps | None = None) -> None:
         self.relation_of = relation_of
+        self.steps = steps or Steps()
+        self._relations: dict[Name, Shape[M]] = {}
 
     # Hooks
 
@@ -138,13 +153,19 @@ class Walk(ABC, Generic[M]):
         del marks
         return None
 
+    def dropped(self, columns: tuple[tuple[str, M | None], ...]) -> None:
+        """These are too many, and are not followed."""
+        del columns
+
     # The walk
 
     def query(self, select: Node, scope: Scope[M]) -> Shape[M]:
         """The columns of a SELECT, VALUES or set operation."""
+        self.steps.take()
         scope = self._with(select, scope)
         if select.op != parser.nodes.SETOP_NONE:
             output = self.merged(select, self.query(select.larg, scope), self.query(select.rarg, scope))
+            self.steps.take(len(output.columns))
             self.clauses(select, Level(columns=output, outer=scope.outer), scope, output)
             return output
         if select.values_lists:
@@ -162,8 +183,23 @@ class Walk(ABC, Generic[M]):
         """The FROM of a SELECT."""
         level: Level[M] = Level(outer=scope.outer)
         for item in select.from_clause:
-            level = level.joined(self._source(item, level, scope))
+            level = self._joined(level, self._source(item, level, scope))
         return level
+
+    def _joined(self, left: Level[M], right: Level[M]) -> Level[M]:
+        """Both, side by side, in what is around the left one."""
+        if len(left.ranges) + len(right.ranges) > MAX_RANGES:
+            raise TooLarge
+        complete = left.columns.complete and right.columns.complete
+        columns = self._shape(left.columns.columns + right.columns.columns, complete=complete)
+        return replace(left, ranges=left.ranges + right.ranges, columns=columns)
+
+    def _shape(self, columns: tuple[tuple[str, M | None], ...], *, complete: bool = True) -> Shape[M]:
+        self.steps.take(len(columns))
+        if len(columns) <= MAX_COLUMNS:
+            return Shape(columns, complete)
+        self.dropped(columns)
+        return Shape(complete=False)
 
     def _with(self, select: Node, scope: Scope[M]) -> Scope[M]:
         if not select.HasField("with_clause"):
@@ -175,6 +211,7 @@ class Walk(ABC, Generic[M]):
                 shape: Shape[M] = Shape(complete=False)
             else:
                 shape = self._common_table(select, cte, scope)
+            self.steps.take(len(scope.queries))
             scope = replace(scope, queries={**scope.queries, cte.ctename: shape})
         return scope
 
@@ -186,6 +223,7 @@ class Walk(ABC, Generic[M]):
         # Every query of this WITH may be named in it, the later ones too: what those mean is not known yet.
         unknown: Shape[M] = Shape(complete=False)
         others = {w.common_table_expr.ctename: unknown for w in select.with_clause.ctes}
+        self.steps.take(len(others))
         inner = replace(scope, queries={**scope.queries, **others})
         if query.op != parser.nodes.SETOP_NONE and not query.HasField("with_clause"):
             # The first branch gives the names and types: https://www.postgresql.org/docs/current/queries-with.html
@@ -195,9 +233,9 @@ class Walk(ABC, Generic[M]):
 
     def _values(self, select: Node, scope: Scope[M]) -> Shape[M]:
         level: Level[M] = Level(outer=scope.outer)
-        rows = [[self.item(item, level, scope) for item in row.list.items] for row in select.values_lists]
+        rows = [[self._item(item, level, scope) for item in row.list.items] for row in select.values_lists]
         marks = [self.listed(list(column)) for column in zip(*rows, strict=False)]
-        output: Shape[M] = Shape(tuple((f"column{n}", mark) for n, mark in enumerate(marks, start=1)))
+        output = self._shape(tuple((f"column{n}", mark) for n, mark in enumerate(marks, start=1)))
         self.clauses(select, Level(columns=output, outer=scope.outer), scope, output)
         return output
 
@@ -210,14 +248,28 @@ class Walk(ABC, Generic[M]):
             if names and names[-1] == "*":
                 shape = level.columns if len(names) == 1 else level.range(names[0]) if len(names) == 2 else None  # noqa: PLR2004
                 shape = shape or Shape(complete=False)
+                self.steps.take(len(shape.columns))
                 columns += shape.columns
                 complete &= shape.complete
             else:
-                columns.append((target.name or output_name(target.val), self.item(target.val, level, scope)))
-        return Shape(tuple(columns), complete)
+                columns.append((target.name or output_name(target.val), self._item(target.val, level, scope)))
+        return self._shape(tuple(columns), complete=complete)
+
+    def _item(self, node: Node, level: Level[M], scope: Scope[M]) -> M | None:
+        self.steps.take()
+        return self.item(node, level, scope)
+
+    def _relation(self, reference: Node) -> Shape[M]:
+        relation = self.relation_of(reference)
+        if relation is None:
+            return self.relation(None)
+        if relation.key not in self._relations:
+            self._relations[relation.key] = self.relation(relation)
+        return self._relations[relation.key]
 
     def _source(self, item: Node, left: Level[M], scope: Scope[M]) -> Level[M]:
         """One item of FROM as a level of its own."""
+        self.steps.take()
         kind = item.WhichOneof("node")
         if kind == "join_expr":
             return self._join(item.join_expr, left, scope)
@@ -225,7 +277,7 @@ class Walk(ABC, Generic[M]):
         if kind == "range_var":
             reference = item.range_var
             known = scope.queries.get(reference.relname) if not reference.schemaname else None
-            shape = known if known is not None else self.relation(self.relation_of(reference))
+            shape = known if known is not None else self._relation(reference)
             return _ranged(reference.alias, shape, reference.relname)
         if kind == "range_subselect":
             subselect = item.range_subselect
@@ -237,8 +289,8 @@ class Walk(ABC, Generic[M]):
 
     def _join(self, join: Node, left_of: Level[M], scope: Scope[M]) -> Level[M]:
         left = self._source(join.larg, left_of, scope)
-        right = self._source(join.rarg, left_of.joined(left), scope)
-        both = replace(left.joined(right), outer=scope.outer)
+        right = self._source(join.rarg, self._joined(left_of, left), scope)
+        both = replace(self._joined(left, right), outer=scope.outer)
         using = [name.string.sval for name in join.using_clause]
         if join.is_natural:
             if not (left.columns.complete and right.columns.complete):
@@ -263,8 +315,9 @@ class Walk(ABC, Generic[M]):
             pair = marks if len(marks) == 2 else [None, None]  # noqa: PLR2004 - one of each side
             self.equal(name, pair[0], pair[1])
             first.append((name, pair[0] if pair[0] == pair[1] else None))
-        rest = [column for side in (left, right) for column in side.columns if column[0] not in using]
-        return Shape((*first, *rest), left.complete and right.complete)
+        merged = frozenset(using)
+        rest = [column for side in (left, right) for column in side.columns if column[0] not in merged]
+        return self._shape((*first, *rest), complete=left.complete and right.complete)
 
 
 def _ranged(alias: Any, shape: Shape[M], name: str = "") -> Level[M]:

@@ -18,7 +18,7 @@ from proxy.policy.callrules import CallRules
 from proxy.policy.catalog import Relation
 from proxy.policy.context import Context, Scope
 from proxy.policy.describe import location_of, readable
-from proxy.policy.fences import Extra, Fences, range_name
+from proxy.policy.fences import MAX_REPLACEMENTS, Extra, Fences, range_name
 from proxy.policy.floor import floor_comment, floor_view, require_floor
 from proxy.policy.grouping import Source, complete_groups
 from proxy.policy.maskedview import MaskedView
@@ -83,10 +83,6 @@ def _way(part: Any) -> Way:
         way = Way.MESSAGES if part.is_repeated else Way.MESSAGE
     _WAYS[part] = way
     return way
-
-
-MAX_REPLACEMENTS: Final = 64
-"""Each is written out whole: thousands would keep everybody waiting."""
 
 
 class Rewriter:
@@ -165,6 +161,11 @@ class Rewriter:
         self._fences.outermost(select)
         self.select(select)
 
+    def require_shown(self, select: Node, scope: Scope) -> None:
+        """For a SELECT that is a part of a statement, before it is walked: raises Refused for a use of a column that a
+        rule lets be shown only. `query` asks this too."""
+        self._fences.require_shown(select, scope)
+
     def walk(self, message: Node, scope: Scope = frozenset()) -> None:
         """Any node. Raises Refused (0A000) for a type that no list names."""
         kind = message.DESCRIPTOR.name
@@ -198,7 +199,8 @@ class Rewriter:
             if statement.group_clause and part.name not in ("from_clause", "where_clause", "group_clause"):
                 above_groups |= self._references.names_since(before)
         sources = self._sources.pop()
-        self._extras.pop()
+        if any(extra.raw for extra in self._extras.pop().values()):
+            raise unsupported("a condition on a column with predicates: raw cannot be put in its place")
         self._references.settings.pop()
         if statement.group_clause and sources:
             self.changed |= complete_groups(statement, sources, above_groups)
@@ -336,7 +338,7 @@ class Rewriter:
             self.context.splices.mark(reference, names, inset)
 
     def _inset(self, reference: Node, inset: Inset) -> None:
-        extra = self._extras[-1].get(range_name(reference))
+        extra = self._extras[-1].pop(range_name(reference), None)
         if extra is not None:
             inset.extra = extra.conditions
             self.raw_predicates |= extra.raw

@@ -136,17 +136,23 @@ class RoleRules:
         if not self.is_filtered(relation):
             return ()
         above = ancestors(self.catalog, relation.key)
-        own = dict.fromkeys(rule for name in above for rule in self.policy.filters_of(self.identity, name))
+        own = dict.fromkeys(rule for name in above for rule in self._rows_of(name))
         found = [self._condition(rule, relation, alias) for rule in own]
+        below: dict[RowRule, list[Name]] = {}
         for name in descendants(self.catalog, relation.key):
-            for rule in self.policy.filters_of(self.identity, name):
-                if rule not in own:
-                    others = " AND ".join(
-                        f"{alias}.tableoid OPERATOR(pg_catalog.<>) {self.catalog.relations[member].oid}"
-                        for member in (name, *descendants(self.catalog, name))
-                    )
-                    found.append(f"({others}) OR {self._condition(rule, relation, alias)}")
+            # Of other parents too, whose rows these are as well.
+            rules = dict.fromkeys(r for a in ancestors(self.catalog, name) for r in self._rows_of(a))
+            for rule in (rule for rule in rules if rule not in own):
+                below.setdefault(rule, []).append(name)
+        for rule, names in below.items():
+            others = " AND ".join(
+                f"{alias}.tableoid OPERATOR(pg_catalog.<>) {self.catalog.relations[name].oid}" for name in names
+            )
+            found.append(f"({others}) OR {self._condition(rule, relation, alias)}")
         return tuple(f"({condition})" for condition in found)
+
+    def _rows_of(self, name: Name) -> tuple[RowRule, ...]:
+        return self.policy.filters_of(self.identity, name)
 
     def _condition(self, rule: RowRule, relation: Relation, alias: str) -> str:
         missing = [name for name in sorted(rule.condition.columns) if relation.column(name) is None]

@@ -50,7 +50,7 @@ pg_available_extensions pg_cast pg_class pg_collation pg_constraint pg_conversio
 pg_description pg_enum pg_event_trigger pg_extension pg_group pg_index pg_indexes pg_inherits pg_init_privs
 pg_language pg_largeobject_metadata pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily pg_parameter_acl
 pg_partitioned_table pg_policies pg_policy pg_publication pg_publication_namespace pg_publication_rel
-pg_publication_tables pg_range pg_replication_origin pg_rules pg_seclabel pg_seclabels pg_sequence pg_sequences
+pg_publication_tables pg_range pg_replication_origin pg_rules pg_seclabel pg_seclabels pg_sequence
 pg_shdepend pg_shdescription pg_shseclabel pg_stat_all_indexes pg_stat_all_tables pg_stat_archiver pg_stat_bgwriter
 pg_stat_checkpointer pg_stat_database pg_stat_database_conflicts pg_stat_io pg_stat_slru pg_stat_sys_indexes
 pg_stat_sys_tables pg_stat_user_functions pg_stat_user_indexes pg_stat_user_tables pg_stat_wal
@@ -89,6 +89,8 @@ RULES: Mapping[tuple[str, str], SystemRule] = {
     # Other people's SQL, and the rewritten text of one's own.
     ("pg_catalog", "pg_cursors"): NO_ROWS,
     ("pg_catalog", "pg_prepared_statements"): NO_ROWS,
+    # How many rows there were, hidden ones included.
+    ("pg_catalog", "pg_sequences"): _hide("last_value"),
     ("pg_catalog", "pg_proc"): _hide("prosrc", "prosqlbody", "probin", "proargdefaults"),
     ("pg_catalog", "pg_rewrite"): _hide("ev_action", "ev_qual"),
     ("pg_catalog", "pg_stat_activity"): _hide("query"),

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 Node = Any
 
-SYSTEM_COLUMNS: Final = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax"})
-"""They tell where a row lies and who wrote it. A masked table has none in a SELECT either."""
+SYSTEM_COLUMNS: Final = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
+"""They tell which partition a row lies in, where there, and who wrote it: of a masked key, and by their gaps of hidden
+rows. A masked or filtered table has none in a SELECT either."""
 
 _HINT: Final = "what is masked may be written and not read: SET, WHERE, RETURNING and the like use the other columns"
 _ROW: Final = "pgveil_row"
@@ -132,11 +133,12 @@ class Reads:
         """`own` are the protected columns that `excluded` holds values of the client's own in."""
         self._target = target
         self._own = own
+        self._is_plain = not target.protected and target.condition is None
         self._names = {target.name, EXCLUDED, *_ROW_VERSIONS}
 
     def forbid(self, nodes: Iterable[Node]) -> None:
         """Raises Refused (42501) for the first reference below `nodes` to what is protected."""
-        if not self._target.protected:
+        if self._is_plain:
             return
         for node in nodes:
             for found in parser.nodes_of(node):
@@ -145,12 +147,13 @@ class Reads:
 
     def forbid_returning(self, clause: Node) -> None:
         """The same for RETURNING, where a star stands for the target's columns."""
-        if not self._target.protected:
+        if self._is_plain:
             return
         self._names |= {option.returning_option.value for option in clause.options}
         for item in clause.exprs:
             value = item.res_target.val
-            if value.WhichOneof("node") == "column_ref" and _parts(value.column_ref) == [None]:
+            is_star = value.WhichOneof("node") == "column_ref" and _parts(value.column_ref) == [None]
+            if is_star and self._target.protected:
                 raise self._refused("its whole row", value.column_ref.location, hint="name the columns to be returned")
         self.forbid(clause.exprs)
 
@@ -171,13 +174,16 @@ class Reads:
         # Only a table without an alias answers to schema.table; refusing it under one as well costs nobody anything.
         if qualifier not in self._names and not (len(parts) > 2 and qualifier == self._target.relation.name):  # noqa: PLR2004
             return
+        if last in SYSTEM_COLUMNS:
+            raise self._refused("its system columns", where)
+        if not self._target.protected:
+            return
         if last is None:
             raise self._refused("its whole row", where)
         if last in self._target.protected and not (qualifier == EXCLUDED and last in self._own):
             raise self._refused(f'column "{last}"', where)
-        if self._target.relation.column(last) is None and last != "tableoid":
-            what = "its system columns" if last in SYSTEM_COLUMNS else f"its whole row (by {last})"
-            raise self._refused(what, where)
+        if self._target.relation.column(last) is None:
+            raise self._refused(f"its whole row (by {last})", where)
 
     def _judge_bare(self, name: str | None, where: int) -> None:
         if name is None:
@@ -186,11 +192,11 @@ class Reads:
         if name in self._target.protected:
             hint = f"write x.{name} where a column of another table x is meant"
             raise self._refused(f'column "{name}"', where, hint=hint)
-        # A column comes before a whole row of that name.
-        if name in self._names and self._target.relation.column(name) is None:
-            raise self._refused("its whole row", where)
         if name in SYSTEM_COLUMNS:
             raise self._refused("its system columns", where)
+        # A column comes before a whole row of that name.
+        if self._target.protected and name in self._names and self._target.relation.column(name) is None:
+            raise self._refused("its whole row", where)
 
     def _refused(self, what: str, location: int, hint: str | None = None) -> Refused:
         return denied(

@@ -87,7 +87,7 @@ def create_as(statement: Node, rewriter: Rewriter) -> Effect | None:
     _require_fields(into, _INTO_FIELDS, "CREATE TABLE AS")
     if statement.query.WhichOneof("node") != "select_stmt":
         raise unsupported("CREATE TABLE AS EXECUTE is not supported for this role", hint="write the SELECT itself")
-    rewriter.select(statement.query.select_stmt)
+    rewriter.query(statement.query.select_stmt)
     return _made(into.rel, into.on_commit, rewriter, if_not_exists=statement.if_not_exists)
 
 
@@ -104,7 +104,7 @@ def select_into(statement: Node, rewriter: Rewriter) -> Effect | None:
     _begin(into.rel, rewriter)
     _require_fields(into, _INTO_FIELDS, "SELECT INTO")
     first.ClearField("into_clause")
-    rewriter.select(statement)
+    rewriter.query(statement)
     first.into_clause.CopyFrom(into)
     return _made(into.rel, into.on_commit, rewriter)
 

@@ -17,10 +17,11 @@ from proxy.policy import parser
 from proxy.policy.copying import plain_header
 from proxy.policy.describe import location_of, readable
 from proxy.policy.plan import Effect
-from proxy.policy.probes import Change, members, partition_columns, require_silent, rests_on
+from proxy.policy.probes import Change, require_silent
+from proxy.policy.reach import members
 from proxy.policy.refused import denied, unsupported
 from proxy.policy.rules import StatementKind
-from proxy.policy.steering import conditional_columns, is_read_by_policy
+from proxy.policy.steering import changes, deciding_columns, is_read_by_policy
 from proxy.policy.targets import Reads, Target, require_granted, require_write, resolve
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def modify(wrapper: Node, rewriter: Rewriter, scope: Scope = frozenset()) -> Non
 
 def insert(statement: Node, rewriter: Rewriter, scope: Scope = frozenset()) -> Effect | None:
     """INSERT. Its SELECT reads masked views, and cannot see the target."""
+    if rewriter.relations.has_predicates:
+        rewriter.require_shown(_source(statement), scope)
     target, scope = _begin(statement, rewriter, scope)
     if target is not None:
         _require(target, INSERT, rewriter)
@@ -194,16 +197,10 @@ def _require_insertable(target: Target, rewriter: Rewriter) -> None:
 def _require_rows_stay(target: Target, assignments: Iterable[Node], rewriter: Rewriter) -> None:
     """A column that the filter reads may not be assigned: a row could be moved out of sight, or to another's. Nor may
     one by which a mask holds or not."""
-    read = set(conditional_columns(target.relation, rewriter.relations))
-    if target.condition is not None:
-        references = (node.fields for node in parser.nodes_of(target.condition) if node.DESCRIPTOR.name == "ColumnRef")
-        read |= {names[-1].string.sval for names in references if names[0].string.sval == target.name}
-    if "tableoid" in read:
-        # A filter of one partition alone: what decides on the partition decides on the filter.
-        read |= partition_columns(rewriter.catalog, target.relation)
-    for item in assignments:
+    deciding = deciding_columns(target.relation, rewriter.relations)
+    for item in assignments if deciding else ():
         name = item.res_target.name
-        if any(rests_on(target.relation, column, frozenset({name})) for column in read):
+        if deciding & changes(target.relation, frozenset({name}), rewriter.relations):
             raise denied(
                 f'column "{name}" of {target.relation.qualified} decides what this role sees, and cannot be set',
                 hint="a row filter or a condition of the policy reads it",
@@ -241,6 +238,16 @@ def _require_action(clause: Node, target: Target, reads: Reads, rewriter: Rewrit
 
 
 # INSERT
+
+
+def _source(statement: Node) -> Node:
+    """What an INSERT takes its rows from, as a SELECT with the INSERT's own WITH around it."""
+    select = parser.parse("SELECT * FROM (SELECT) AS pgveil_source").stmts[0].stmt.select_stmt
+    if statement.HasField("select_stmt"):
+        select.from_clause[0].range_subselect.subquery.CopyFrom(statement.select_stmt)
+    if statement.HasField("with_clause"):
+        select.with_clause.CopyFrom(statement.with_clause)
+    return select
 
 
 def _own_values(statement: Node, target: Target, rewriter: Rewriter) -> frozenset[str]:

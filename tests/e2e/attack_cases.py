@@ -1,7 +1,8 @@
 """The attack statements and what each has to come to, read from attacks/*.sql and policy_attacks/*.sql.
 
-A case is a comment line `-- EXPECTED: name`, or `-- EXPECTED as USER: name`, and SQL up to an empty line. EXPECTED is `same` (as the hand-written masked
-views of oracle.sql answer, errors by SQLSTATE), `answers` (no error, no secret) or `refused SQLSTATE`.
+A case is a comment line `-- EXPECTED: name`, or `-- EXPECTED as USER: name`, and SQL up to an empty line. EXPECTED is
+`same` (as the hand-written masked views of oracle.sql answer, errors by SQLSTATE), `answers` (no error, no secret) or
+`refused SQLSTATE`.
 """
 
 from __future__ import annotations

@@ -53,15 +53,20 @@ class PolicyWorld:
         return RawClient(proxy.host, proxy.port, user, f"{self.prefix}_{which}", **parameters)
 
     @contextmanager
-    def session(self, which: str, user: str) -> Iterator[RawClient]:
-        """One that others have used. What it is left with is discarded, and where that fails, so is it."""
+    def session(self, which: str, user: str, *, tidy: bool = False) -> Iterator[RawClient]:
+        """One that others have used; with `tidy`, what it is left with is discarded. One that fails is dropped."""
         client = self._sessions.pop((which, user), None) or self.connect(which, user)
-        yield client
-        client.simple("ROLLBACK")
-        if client.simple("DISCARD ALL").error:
-            client.socket.close()
-            raise AssertionError("the session is not as it was")
-        self._sessions[which, user] = client
+        is_whole = False
+        try:
+            yield client
+            if tidy:
+                client.simple("ROLLBACK")
+            is_whole = not tidy or not client.simple("DISCARD ALL").error
+        finally:
+            if is_whole:
+                self._sessions[which, user] = client
+            else:
+                client.socket.close()
 
     def close(self) -> None:
         for client in self._sessions.values():
@@ -75,29 +80,35 @@ def open_policy_world(
     """A world of one of attack_world.PLACES."""
     if " on " not in place:
         on_floor = place == "floor"
-        world = _world("care_floor" if on_floor else "care", postgres, serve, on_floor=on_floor)
+        world = _world("care_floor" if on_floor else "care", postgres, serve, directory, on_floor=on_floor)
         yield world
         world.close()
         return
     version = int(place.rpartition(" ")[2])
     server = localpg.start(directory / "server", version=version, durable=False)
     try:
-        world = _world(f"care{version}", server, serve, on_floor=False)
+        world = _world(f"care{version}", server, serve, directory)
         yield world
         world.close()
     finally:
         server.stop()
 
 
-def _world(prefix: str, server: localpg.LocalPostgres, serve: Serve, *, on_floor: bool) -> PolicyWorld:
+def _world(
+    prefix: str, server: localpg.LocalPostgres, serve: Serve, directory: Path, *, on_floor: bool = False
+) -> PolicyWorld:
     template = create_database(server, f"{prefix}_template", _script("schema"))
+    policies = FOLDER / "policy.yaml"
     if on_floor:
-        build_floor(template, FOLDER / "policy.yaml")
+        # A floor is for roles: it knows no user's name.
+        policies = directory / "policy.yaml"
+        policies.write_text((FOLDER / "policy.yaml").read_text(encoding="utf-8").replace("{user.name}", "{user.who}"))
+        build_floor(template, policies)
     proxies = {}
     for which, values in _VALUES.items():
         dsn = _database(server, prefix, which, _script("rows", values), _script("hidden", values))
         settings = {"upstream": {"dsn": dsn, "login": "floor" if on_floor else "service"}}
-        proxies[which] = serve(Configuration(dsn, FOLDER / "policy.yaml", settings))
+        proxies[which] = serve(Configuration(dsn, policies, settings))
     for user, attributes in _ORACLES.items():
         rows = _script("rows", _VALUES["a"]), _script("hidden", _VALUES["a"])
         _database(server, prefix, user, *rows, _script("oracle", attributes))

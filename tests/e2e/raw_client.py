@@ -54,6 +54,8 @@ class RawClient:
             self.socket.connect(str(Path(host) / f".s.PGSQL.{port}"))
         else:
             self.socket = socket.create_connection((host, port))
+            # Parse, Bind and the rest are sent one by one: each would wait for the one before to be acknowledged.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(60)
         self._buffer = b""
         pairs = {"user": user, "database": database, **parameters}

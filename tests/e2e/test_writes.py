@@ -16,7 +16,7 @@ from raw_client import RawClient, Reply
 from proxy import localpg
 
 FOLDER = Path(__file__).with_name("writes")
-USERS = {"writer": "writer", "keeper": "keeper", "local": "local", "temporary": "writer"}
+USERS = {"writer": "writer", "keeper": "keeper", "local": "local", "clerk": "clerk", "temporary": "writer"}
 CASES = load_cases([FOLDER / f"{name}.sql" for name in USERS])
 ROW_DESCRIPTION, FIRST_USER_OID = b"T", 16384
 SECRETS = {"a": ("zq8xSECRETa", 7340021), "b": ("kv3wSECRETb", 5119873)}
@@ -82,7 +82,7 @@ def assert_expected(case: Case, reply: Reply) -> None:
 
 
 def test_there_are_many_cases() -> None:
-    assert len(CASES) >= 150
+    assert len(CASES) >= 200
     assert len({case.id for case in CASES}) == len(CASES)
 
 

@@ -237,6 +237,27 @@ def test_a_cast_that_closes_the_database(tmp_path: Path) -> None:
     assert [f for f in check(tmp_path, catalog) if f.severity is Severity.PROBLEM] == []
 
 
+def test_files_that_are_not_read(tmp_path: Path) -> None:
+    for name in ("p.yaml", "q.YAML", ".r.yml"):
+        (tmp_path / name).write_text(HEAD)
+    found = [f for f in check(tmp_path) if "not read" in f.message]
+    assert [(f.where.file, f.severity) for f in found] == [
+        (f"{tmp_path}/.r.yml", Severity.WARNING),
+        (f"{tmp_path}/q.YAML", Severity.WARNING),
+    ]
+    assert "*.yaml" in (found[0].hint or "")
+
+
+def test_tokens_of_what_a_role_may_write(tmp_path: Path) -> None:
+    policy = """
+tables: [{allow: ["*.*"], roles: [analyst], write: [insert]}]
+masks: [{columns: [hr.emp.ssn], mask: redact, predicates: token}]
+"""
+    said = "hr.emp.ssn: the role analyst may write it, and see by its token what is there"
+    assert [line for line in warned(tmp_path, policy) if said in line]
+    assert not [line for line in warned(tmp_path, policy.replace("[insert]", "[delete]")) if said in line]
+
+
 def test_the_shadow_is_held_against_the_catalogue_too(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(HEAD)
     (tmp_path / "shadow.yaml").write_text(f"enforce: false\n{HEAD}tables: [{{allow: [hr.emq], roles: [analyst]}}]\n")

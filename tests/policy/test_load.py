@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import json
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -370,6 +372,46 @@ def test_what_is_no_policy(tmp_path: Path) -> None:
     assert problems_of(tmp_path / "absent.yaml") == [
         f"{tmp_path}/absent.yaml:1:1: cannot be read: No such file or directory"
     ]
+
+
+def test_what_has_a_policy_s_name_and_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    """Without it the policy would have its rules no longer, and load."""
+    written(tmp_path, a="version: 1\nroles: {analyst: {users: [analyst]}}\n")
+    (tmp_path / "gone.yaml").symlink_to("nowhere")
+    (tmp_path / "folder.yml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert problems_of(tmp_path) == [
+        f"{tmp_path}/folder.yml:1:1: cannot be read: it is no regular file",
+        f"{tmp_path}/gone.yaml:1:1: cannot be read: No such file or directory",
+        f"{tmp_path}/pipe.yaml:1:1: cannot be read: it is no regular file",
+    ]
+
+
+def test_a_link_to_a_policy_file_is_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    written(tmp_path / "data", a="version: 1\nroles: {analyst: {users: [analyst]}}\n")
+    (tmp_path / "a.yaml").symlink_to("data/a.yaml")
+    assert list(load_policies(tmp_path).roles) == ["analyst"]
+
+
+@pytest.mark.parametrize(
+    "name", [r"x\nDROP TABLE t; --", r"a\tb", r"nul\0", r"r\u2028x", r"turn\u202exyz", "", r"\x85"]
+)
+def test_names_of_roles_and_tags_are_on_one_line(tmp_path: Path, name: str) -> None:
+    """They go into logs, reports and the comments of SQL."""
+    role = f'version: 1\nroles: {{"{name}": {{users: [u]}}}}\n'
+    tag = f'version: 1\nroles: {{r: {{users: [u]}}}}\ncolumns: [{{columns: [a.b.c], tag: "{name}"}}]\n'
+    parent = f'version: 1\nroles: {{r: {{users: [u]}}}}\ntags: {{"{name}": pii}}\n'
+    for text in (role, tag, parent):
+        problems = problems_of(written(tmp_path, p=text))
+        assert any("control character" in p or "no name" in p or "is empty" in p for p in problems), problems
+        assert all(p.isprintable() for p in problems)
+
+
+def test_names_in_any_script_are_names(tmp_path: Path) -> None:
+    name = "\u0bae\u0bb0\u0bc1\u0ba4\u0bcd\u0ba4\u0bc1\u0bb5\u0bb0\u0bcd \u0915\u094d\u200d\u0937 q\"uo'te"
+    policy = load_policies(written(tmp_path, p=f"version: 1\nroles: {{{json.dumps(name)}: {{users: [u]}}}}\n"))
+    assert list(policy.roles) == [name]
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

@@ -7,19 +7,20 @@ from fence_world import CLOSED_CONDITIONS, COMPUTED, EMP, VIEW, facts, parse
 
 from proxy.policy import parser
 from proxy.policy.catalog import Relation
-from proxy.policy.pushdown import Target, copies, moved
+from proxy.policy.pushdown import MAX_COPIES, Moved, Target, copies, moved
 
 RAW = frozenset({"salary", "name"})
 MASKED_NAME = Target("emp", EMP, frozenset({"name"}))
-ALL_MASKED = Target("emp", EMP, RAW | {"uid"})
+ALL_MASKED = Target("emp", EMP, RAW | {"uid"}, RAW)
 
 
 def copied(sql: str, target: Target = MASKED_NAME, types: tuple[int, ...] = ()) -> list[str]:
     tree, select = parse(sql)
     before = tree.SerializeToString()
-    found = copies(select, target, facts(tree, types))
+    found = copies(select, [target], facts(tree, types))
     assert tree.SerializeToString() == before
-    return found
+    assert found.keys() <= {target.name}
+    return found.get(target.name, [])
 
 
 @pytest.mark.parametrize(
@@ -105,10 +106,10 @@ def test_what_is_computed_is_not_copied(relation: Relation, column: str) -> None
     assert copied(f"SELECT 1 FROM hr.{relation.name} WHERE {column} = 1", target) == []
 
 
-def move(sql: str) -> tuple[list[str], str]:
+def move(sql: str, *targets: Target) -> tuple[dict[str, Moved], str]:
     """What was moved, and the statement that is left."""
     tree, select = parse(sql)
-    found = moved(select, ALL_MASKED, RAW, facts(tree))
+    found = moved(select, targets or [ALL_MASKED], facts(tree))
     text = parser.deparse(tree)
     parsed = parser.parse(text)
     assert parser.paired_locations(tree, parsed) is not None
@@ -132,7 +133,8 @@ def move(sql: str) -> tuple[list[str], str]:
     ],
 )
 def test_moves(condition: str, expected: str) -> None:
-    assert move(f"SELECT name FROM hr.emp WHERE {condition}") == ([expected], "SELECT name FROM hr.emp")
+    found, left = move(f"SELECT name FROM hr.emp WHERE {condition}")
+    assert (found["emp"].text, left) == (expected, "SELECT name FROM hr.emp")
 
 
 @pytest.mark.parametrize(
@@ -148,26 +150,52 @@ def test_moves(condition: str, expected: str) -> None:
 )  # fmt: skip
 def test_what_stays_outside(condition: str) -> None:
     before = f"SELECT name FROM hr.emp WHERE {condition}"
-    assert move(before) == ([], parser.deparse(parser.parse(before)))
+    assert move(before) == ({}, parser.deparse(parser.parse(before)))
 
 
 @pytest.mark.parametrize(
-    ("sql", "texts", "left"),
+    ("sql", "text", "left"),
     [
-        ("SELECT 1 FROM emp WHERE id = 1 AND name = 'x' AND boss = 2", 1,
+        ("SELECT 1 FROM emp WHERE id = 1 AND name = 'x' AND boss = 2", "(t.name = 'x')",
          "SELECT 1 FROM emp WHERE id = 1 AND boss = 2"),
-        ("SELECT 1 FROM emp WHERE id = 1 AND (name = 'x' AND salary = 2)", 2, "SELECT 1 FROM emp WHERE id = 1"),
-        ("SELECT 1 FROM emp LEFT JOIN dept d ON true WHERE name = 'x'", 1,
+        ("SELECT 1 FROM emp WHERE id = 1 AND (name = 'x' AND salary = 2)", "(t.name = 'x' AND t.salary = 2)",
+         "SELECT 1 FROM emp WHERE id = 1"),
+        ("SELECT 1 FROM emp LEFT JOIN dept d ON true WHERE name = 'x'", "(t.name = 'x')",
          "SELECT 1 FROM emp LEFT JOIN dept d ON true"),
-        ("SELECT 1 FROM dept d RIGHT JOIN emp ON true WHERE name = 'x'", 1,
+        ("SELECT 1 FROM dept d RIGHT JOIN emp ON true WHERE name = 'x'", "(t.name = 'x')",
          "SELECT 1 FROM dept d RIGHT JOIN emp ON true"),
-        ("SELECT 1 FROM dept d LEFT JOIN emp ON true WHERE name IS NULL", 0, None),
-        ("SELECT 1 FROM emp RIGHT JOIN dept d ON true WHERE name = 'x'", 0, None),
-        ("SELECT 1 FROM emp FULL JOIN dept d ON true WHERE name = 'x'", 0, None),
-        ("SELECT 1 FROM dept d LEFT JOIN (dept x JOIN emp ON true) ON true WHERE name = 'x'", 0, None),
-        ("SELECT 1 FROM emp, emp AS other WHERE name = 'x'", 0, None),
+        ("SELECT 1 FROM dept d LEFT JOIN emp ON true WHERE name IS NULL", None, None),
+        ("SELECT 1 FROM emp RIGHT JOIN dept d ON true WHERE name = 'x'", None, None),
+        ("SELECT 1 FROM emp FULL JOIN dept d ON true WHERE name = 'x'", None, None),
+        ("SELECT 1 FROM dept d LEFT JOIN (dept x JOIN emp ON true) ON true WHERE name = 'x'", None, None),
+        ("SELECT 1 FROM emp, emp AS other WHERE name = 'x'", None, None),
+        ("SELECT 1 FROM emp, dept WHERE (name = 'x' OR dept.id = 1)", None, None),
     ],
 )  # fmt: skip
-def test_moves_where_no_outer_join_adds_nulls(sql: str, texts: int, left: str | None) -> None:
-    found, text = move(sql)
-    assert (len(found), text) == (texts, left if left is not None else parser.deparse(parser.parse(sql)))
+def test_moves_where_no_outer_join_adds_nulls(sql: str, text: str | None, left: str | None) -> None:
+    found, rest = move(sql)
+    expected = left if left is not None else parser.deparse(parser.parse(sql))
+    assert ({name: moved.text for name, moved in found.items()}, rest) == ({"emp": text} if text else {}, expected)
+
+
+def test_the_columns_that_are_compared_are_told() -> None:
+    found, _ = move("SELECT 1 FROM emp WHERE id = 1 AND salary > 5 AND (name = 'x' OR id = 2)")
+    assert found["emp"].columns == {"salary", "name"}
+    assert move("SELECT 1 FROM emp WHERE salary > 5 AND title = name")[0]["emp"].columns == {"salary"}
+
+
+def test_each_range_gets_its_own() -> None:
+    targets = [Target(name, EMP, RAW, RAW) for name in ("a", "b")]
+    found, left = move("SELECT 1 FROM emp a, emp b WHERE a.name = 'x' AND b.name = 'y' AND name = 'z'", *targets)
+    assert {name: moved.text for name, moved in found.items()} == {"a": "(t.name = 'x')", "b": "(t.name = 'y')"}
+    assert left == "SELECT 1 FROM emp a, emp b WHERE name = 'z'"
+    assert move("SELECT 1 FROM emp a, emp b WHERE a.name = 'x' OR b.name = 'y'", *targets)[0] == {}
+
+
+def test_so_many_are_copied_and_no_more() -> None:
+    assert len(copied("SELECT 1 FROM emp WHERE " + " AND ".join(["id = 1"] * 200))) == MAX_COPIES
+
+
+def test_of_moved_conditions_none_is_left() -> None:
+    found, left = move("SELECT 1 FROM emp WHERE " + " AND ".join(["salary = 1"] * 200))
+    assert (found["emp"].text.count("salary"), left) == (200, "SELECT 1 FROM emp")

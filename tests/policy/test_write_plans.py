@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from plan_cases import Case, load_cases
-from write_world import SEARCH_PATH, TEMPS, identity, veil
+from write_world import CATALOG, POLICY, SEARCH_PATH, TEMPS, identity, veil
 
+from proxy.policy.decide import Veil
 from proxy.policy.plan import Plan, Refusal
 
 CASES = load_cases(Path(__file__).with_name("write_plans"))
@@ -52,3 +54,11 @@ def test_a_table_that_stays_until_the_commit_says_so() -> None:
         effect = decision.statements[0].effect
         assert effect is not None
         assert (effect.kind, effect.name, effect.local) == ("temp", "x", local)
+
+
+def test_rows_that_change_their_partition_take_others_along_before_version_15() -> None:
+    """They were deleted and inserted: https://www.postgresql.org/docs/15/release-15.html"""
+    old = Veil(POLICY, replace(CATALOG, server_version=140000))
+    decision = old.decide("UPDATE shop.pier SET side = 'x'", identity("lou"), SEARCH_PATH)
+    assert isinstance(decision, Refusal)
+    assert "mooring_pier" in decision.message

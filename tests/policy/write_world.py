@@ -13,7 +13,7 @@ from proxy.policy.masks_lookup import Lookup
 from proxy.policy.model import Policy
 from proxy.policy.rules import Identity, MaskRule, Role, RowRule, StatementKind, TableRule
 
-__all__ = ["SEARCH_PATH", "TEMPS", "identity", "veil"]
+__all__ = ["CATALOG", "POLICY", "SEARCH_PATH", "TEMPS", "identity", "veil"]
 
 TEMPS = frozenset({"mine"})
 """The session's temporary tables."""
@@ -51,6 +51,33 @@ RELATIONS = (
     Relation(17, "shop", "ledger", "r", columns("id integer", "region text", "total integer"), constraints=(
         Constraint("ledger_pkey", "unique", frozenset({"id"})),
     )),
+    Relation(18, "shop", "zone", "r", (
+        *columns("code text", "base text"), Column("name", "text", attnum=3, generated="lower(base)"),
+    )),
+    Relation(19, "shop", "parcel", "r", (
+        *columns("id integer", "zone text", "code text", "note text"),
+        Column("key", "text", attnum=5, generated="lower(code)"),
+    ), constraints=(Constraint("parcel_key", "unique", frozenset({"key"})),)),
+    Relation(20, "shop", "pallet", "r", columns("id integer", "zone text")),
+    Relation(21, "secret", "access", "r", columns("who text", "zone text")),
+    Relation(22, "shop", "report", "r", columns("id integer", "zone text")),
+    Relation(23, "shop", "client", "r", columns("id integer", "label text")),
+    Relation(24, "secret", "blocked", "r", columns("client integer")),
+    Relation(25, "shop", "state", "r", columns("code text", "label text")),
+    Relation(26, "shop", "person", "r", columns("id integer", "state text", "level text", "ssn text", "phone text")),
+    Relation(27, "shop", "level", "r", columns("code text")),
+    Relation(28, "shop", "harbour", "r", columns("code text")),
+    Relation(29, "secret", "load", "r", columns("id integer", "harbour text")),
+    Relation(30, "shop", "loads", "v", columns("id integer", "port text"), depends=(
+        (("secret", "load"), "id"), (("secret", "load"), "harbour"),
+    ), definition="SELECT id, harbour AS port FROM secret.load;"),
+    Relation(31, "shop", "asset", "r", columns("id integer", "state text")),
+    Relation(32, "shop", "car", "r", columns("id integer", "state text", "plate text"), parents=(("shop", "asset"),)),
+    Relation(33, "shop", "pier", "p", columns("id integer", "side text"), constraints=(
+        Constraint("partition key", "partition", frozenset({"side"})),
+    )),
+    Relation(34, "shop", "pier_1", "r", columns("id integer", "side text"), parents=(("shop", "pier"),)),
+    Relation(35, "secret", "mooring", "r", columns("pier integer", "who text")),
 )  # fmt: skip
 
 CATALOG = Catalog(
@@ -59,6 +86,13 @@ CATALOG = Catalog(
     foreign_keys=(
         ForeignKey("visit_ssn", ("shop", "visit"), ("ssn",), ("hr", "badge"), ("ssn",)),
         ForeignKey("vault_item", ("secret", "vault"), ("word",), ("shop", "item"), ("label",)),
+        ForeignKey("parcel_zone", ("shop", "parcel"), ("zone",), ("shop", "zone"), ("code",), on_update="c"),
+        ForeignKey("pallet_zone", ("shop", "pallet"), ("zone",), ("shop", "zone"), ("name",), on_update="c"),
+        ForeignKey("access_zone", ("secret", "access"), ("zone",), ("shop", "parcel"), ("zone",), on_update="c"),
+        ForeignKey("blocked_client", ("secret", "blocked"), ("client",), ("shop", "client"), ("id",), on_delete="c"),
+        ForeignKey("person_state", ("shop", "person"), ("state",), ("shop", "state"), ("code",), on_delete="d"),
+        ForeignKey("load_harbour", ("secret", "load"), ("harbour",), ("shop", "harbour"), ("code",), on_update="c"),
+        ForeignKey("mooring_pier", ("secret", "mooring"), ("pier",), ("shop", "pier"), ("id",), on_delete="c"),
         ForeignKey("note_emp", ("hr", "note"), ("emp",), ("hr", "emp"), ("id",), on_delete="c"),
     ),
     types=(UserType("public", "checked", "d", harmless=False, oid=90001),),
@@ -83,7 +117,8 @@ POLICY = Policy(
             write=frozenset({StatementKind.INSERT}),
             reveal=frozenset({"badge_once", "odd"}),
         ),
-        TableRule(("shop.*",), frozenset({"local"}), HERE, write=WRITES),
+        TableRule(("shop.*",), frozenset({"local"}), HERE, write=WRITES, reveal=frozenset({"person_state"})),
+        TableRule(("shop.*",), frozenset({"keeper"}), HERE, write=WRITES),
     ),
     masks=(
         MaskRule(
@@ -99,6 +134,14 @@ POLICY = Policy(
             ),
         ),
         MaskRule(build_mask("null", {}), HERE, columns=("hr.note.ssn",), when=read_expression("NOT open")),
+        MaskRule(build_mask("null", {}), HERE, columns=("shop.person.ssn",), when=read_expression("state = 'shut'")),
+        MaskRule(
+            build_mask("null", {}),
+            HERE,
+            columns=("shop.person.phone",),
+            when=read_expression("NOT EXISTS (SELECT 1 FROM (SELECT code FROM shop.level) AS o WHERE o.code = level)"),
+        ),
+        MaskRule(build_mask("null", {}), HERE, columns=("shop.car.plate",), when=read_expression("state = 'shut'")),
         MaskRule(Lookup("shop.codes", "code", "word"), HERE, columns=("hr.stamped.label",)),
     ),
     rows=(
@@ -117,6 +160,26 @@ POLICY = Policy(
             HERE,
             roles=frozenset({"local"}),
         ),
+        RowRule(("shop.parcel", "shop.pallet"), read_expression("zone = 'north'"), HERE, roles=frozenset({"keeper"})),
+        RowRule(
+            ("shop.report",),
+            read_expression("zone IN (SELECT a.zone FROM secret.access AS a WHERE a.who = {user.name})"),
+            HERE,
+            roles=frozenset({"local"}),
+        ),
+        RowRule(
+            ("hr.badge",),
+            read_expression("id NOT IN (SELECT b.client FROM secret.blocked AS b)"),
+            HERE,
+            roles=frozenset({"local"}),
+        ),
+        RowRule(
+            ("hr.note",),
+            read_expression("emp IN (SELECT m.pier FROM secret.mooring AS m)"),
+            HERE,
+            roles=frozenset({"local"}),
+        ),
+        RowRule(("shop.loads",), read_expression("port = 'north'"), HERE, roles=frozenset({"local"})),
     ),
     statements=frozenset(StatementKind) - {StatementKind.CALL, StatementKind.DDL, StatementKind.REPLICATION},
 )

@@ -125,6 +125,63 @@ SELECT id FROM care.patient WHERE 'a' ~ ('[' || note || ']') ORDER BY id
 -- same: LIKE with an escape at its end
 SELECT id FROM care.patient WHERE name LIKE 'zq%\' ORDER BY id
 
+-- same: LIKE with an escape at its end that is put together
+SELECT id FROM care.patient WHERE name LIKE 'zq' || '%\' ORDER BY id
+
+-- same: ILIKE with an escape at its end, in a prepared statement
+PREPARE p(text) AS SELECT id FROM care.patient WHERE name ILIKE $1; EXECUTE p('ZQ8%\')
+
+-- same: LIKE with an escape at its end, through a view
+SELECT count(*) FROM care.roster WHERE name LIKE 'zq%\'
+
+-- same: NOT LIKE in a join
+SELECT count(*) FROM care.visit v JOIN care.patient p ON p.id = v.patient AND p.note NOT LIKE 'zq%\'
+
+-- same: LIKE over a filter with a sub-SELECT
+SELECT id FROM care.bed WHERE label LIKE 'zq%\' ORDER BY id
+
+-- same: LIKE ANY
+SELECT id FROM care.patient WHERE name LIKE ANY (ARRAY['x', 'zq%\']) ORDER BY id
+
+-- same: bytes that are LIKE
+SELECT id FROM care.patient WHERE convert_to(name, 'UTF8') LIKE 'zq%\\'::bytea ORDER BY id
+
+-- same: LIKE in a HAVING
+SELECT note FROM care.patient GROUP BY note HAVING note LIKE 'zq%\' ORDER BY 1
+
+-- same: LIKE under OR and NOT
+SELECT id FROM care.patient WHERE NOT (name LIKE 'zq%\' OR id = 3) ORDER BY id
+
+-- same: LIKE of a parent
+SELECT id FROM care.event WHERE kind LIKE 'si%\' ORDER BY id
+
+-- same: LIKE as a function
+SELECT id FROM care.patient WHERE textlike(name, 'zq%\')
+
+-- same: LIKE of a security barrier view
+SELECT id FROM care.fenced WHERE name LIKE 'zq%\'
+
+-- same: LIKE in the ON of an outer join
+SELECT i.id FROM ref.item i LEFT JOIN care.patient p ON p.id = i.id AND p.name LIKE 'zq%\' ORDER BY 1
+
+-- same: LIKE outside DISTINCT and LIMIT
+SELECT id FROM (SELECT DISTINCT id, name FROM care.patient LIMIT 100) u WHERE name LIKE 'zq%\'
+
+-- same: LIKE outside a materialised WITH
+WITH w AS MATERIALIZED (SELECT * FROM care.patient) SELECT id FROM w WHERE name LIKE 'zq%\'
+
+-- same: LIKE with another escape
+SELECT id FROM care.patient WHERE name LIKE 'zq^%^' ESCAPE '^'
+
+-- same: LIKE of a column under a condition
+SELECT id FROM care.patient WHERE diagnosis LIKE 'zq%\' ORDER BY id
+
+-- same: LIKE of a partition
+SELECT id FROM care.visit_2024 WHERE ward LIKE 'eas%\' ORDER BY id
+
+-- answers: EXPLAIN of it
+EXPLAIN (COSTS off) SELECT id FROM care.patient WHERE name LIKE 'zq%\'
+
 -- same: SIMILAR TO
 SELECT id FROM care.patient WHERE name SIMILAR TO '%(SECRET|person 1)%' ORDER BY id
 
@@ -146,7 +203,7 @@ SELECT id FROM care.patient WHERE level = (SELECT level FROM care.patient WHERE 
 -- refused 42501: a cheap function of a user
 SELECT id FROM care.patient WHERE public.cheap(name)
 
--- refused 42501: an operator of a user
+-- refused 42883: an operator of a user
 SELECT id FROM care.patient WHERE name === 'x'
 
 -- refused 42501: an operator of a user, by its schema
@@ -195,7 +252,7 @@ SELECT * FROM care.alarm ORDER BY id
 SELECT * FROM care.event WHERE 10 / id > 0 ORDER BY id
 
 -- same: only the parent
-SELECT count(*) FROM ONLY care.event WHERE id > 0
+SELECT count(*) FROM ONLY care.event WHERE id BETWEEN 1 AND 9
 
 -- same: a filter with a sub-SELECT
 SELECT * FROM care.bed ORDER BY id

@@ -52,7 +52,7 @@ SELECT ctid, xmin FROM care.patient
 -- same: tableoid
 SELECT DISTINCT tableoid::regclass FROM care.event
 
--- same: a whole row's tableoid
+-- refused 42501: a whole row's tableoid
 SELECT (p).tableoid FROM care.patient p
 
 -- answers: row estimates
@@ -64,7 +64,7 @@ EXPLAIN (FORMAT json, VERBOSE) SELECT * FROM care.alarm
 -- refused 42501: rows that a filter removed
 EXPLAIN (ANALYZE, TIMING off, SUMMARY off) SELECT * FROM care.patient
 
--- answers: estimates through PREPARE
+-- refused 42501: estimates through PREPARE
 PREPARE p AS SELECT * FROM care.bed; EXPLAIN EXECUTE p
 
 -- answers: most common values
@@ -96,6 +96,15 @@ SELECT cursor_to_xml('c', 10, true, false, '')
 
 -- refused 42501: counting by a query in text
 SELECT query_to_xml('SELECT count(*) FROM care.patient', true, false, '')
+
+-- refused 42501: a sequence's data
+SELECT * FROM pg_get_sequence_data('care.bed_id_seq')
+
+-- refused 42501: where a row lies, by function
+SELECT currtid2('care.patient', '(0,1)')
+
+-- answers: a plan for rows that are not there
+EXPLAIN (COSTS off, VERBOSE) SELECT * FROM care.visit WHERE ward = 'east'
 
 -- same: nothing matches no row
 SELECT bool_and(ward = 'north'), every(level > 0) FROM care.patient

@@ -127,10 +127,10 @@ SELECT initials, coalesce(initials, 'none') FROM care.patient ORDER BY id
 -- same: a whole row of a view
 SELECT r, to_jsonb(r) FROM care.roster r ORDER BY id
 
--- same: a whole row as JSON
+-- refused 42501: a whole row with what may only be selected
 SELECT to_jsonb(p) FROM care.patient p ORDER BY id
 
--- same: a whole row's composite's field
+-- refused 42501: a field of a whole row with what may only be selected
 SELECT ((p).home).street FROM care.patient p ORDER BY id
 
 -- same: a column that came after the policy
@@ -150,3 +150,12 @@ SELECT id, j.* FROM care.patient, JSON_TABLE(doc, '$.card' COLUMNS (pin text PAT
 
 -- same: IS JSON of a part
 SELECT id, (doc -> 'card' ->> 'pin') IS JSON, raw_doc::text IS JSON WITH UNIQUE KEYS FROM care.patient ORDER BY id
+
+-- same: bounds and dimensions of arrays
+SELECT id, array_dims(tags), array_ndims(homes), tags[1][1], tags[5], homes[0], (homes[0]).zip FROM care.patient ORDER BY id
+
+-- same: keys beside the masked one
+SELECT id, doc -> 'card' ->> 'PIN', doc -> 'card' ->> 'pin ', doc #> '{notes,0,0}' FROM care.patient ORDER BY id
+
+-- same: a composite of NULLs
+SELECT id, home IS NULL, home IS NOT NULL, num_nulls(home), (home).street FROM care.patient ORDER BY id

@@ -127,7 +127,7 @@ SELECT ward FROM care.patient GROUP BY ward HAVING min(grade) > 50
 -- same: raw in the select list
 SELECT id, grade > 50 FROM care.patient ORDER BY id
 
--- same: raw in a CASE
+-- answers: raw in a CASE
 SELECT CASE WHEN grade > 50 THEN 1 / 0 ELSE id END FROM care.patient ORDER BY id
 
 -- same: raw in a join's ON
@@ -159,3 +159,42 @@ SET extra_float_digits = -15; SET bytea_output = 'escape'; SELECT income, token 
 
 -- same: masks far east
 SET timezone = 'Pacific/Kiritimati'; SELECT born, born::timestamptz FROM care.patient ORDER BY id
+
+-- answers: a view's column that is a row
+SELECT p, p::text, to_jsonb(p) FROM care.whole ORDER BY id
+
+-- answers: a field of a view's row
+SELECT (p).ssn FROM care.whole ORDER BY id
+
+-- same: beside a view's row
+SELECT id FROM care.whole ORDER BY id
+
+-- same: what may only be selected, in a sub-SELECT's list
+SELECT x.score FROM (SELECT id, score FROM care.patient) x ORDER BY x.id
+
+-- refused 42501: in DISTINCT
+SELECT DISTINCT score FROM care.patient
+
+-- refused 42501: by position in GROUP BY
+SELECT score, count(*) FROM care.patient GROUP BY 1
+
+-- refused 42501: in UNION
+SELECT score FROM care.patient UNION SELECT 1
+
+-- refused 42501: compared through IN
+SELECT 1 WHERE 3 IN (SELECT score FROM care.patient)
+
+-- refused 42501: in a LIMIT
+SELECT 1 LIMIT (SELECT score FROM care.patient LIMIT 1)
+
+-- refused 42501: through a WITH
+WITH w AS (SELECT score AS s FROM care.patient) SELECT count(*) FROM w WHERE s > 1
+
+-- refused 42501: cast to a text
+SELECT score::text FROM care.patient
+
+-- refused 42501: in a natural join
+SELECT count(*) FROM care.patient a NATURAL JOIN care.patient b
+
+-- same: in COPY
+COPY (SELECT id, score FROM care.patient ORDER BY id) TO STDOUT

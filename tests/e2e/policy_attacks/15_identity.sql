@@ -17,7 +17,7 @@ SET SESSION AUTHORIZATION porter
 RESET SESSION AUTHORIZATION
 
 -- refused 42501: an attribute as a setting
-SET user.ward = 'south'
+SET "user".ward = 'south'
 
 -- refused 42501: an attribute by set_config
 SELECT set_config('user.ward', 'south', true)

@@ -13,7 +13,7 @@ SELECT id FROM care.patient ORDER BY id OFFSET 7
 -- same as clerk: ties
 SELECT level FROM care.patient ORDER BY level FETCH FIRST 2 ROWS WITH TIES
 
--- same as clerk: an error in a row that is cut
+-- refused 22012 as clerk: an error in the last row
 SELECT 1 / (id - 3) FROM care.patient ORDER BY id
 
 -- same as clerk: all in one row

@@ -1,38 +1,8 @@
--- same: rows that are seen
-UPDATE care.patient SET note = '5' WHERE true RETURNING id
+-- refused 42501: deleting what hidden rows refer to
+DELETE FROM ref.ward WHERE code = 'east'
 
--- same: rows that are not seen
-UPDATE care.patient SET note = '5' WHERE id > 100 RETURNING id
-
--- same: a condition that fails on hidden rows
-UPDATE care.patient SET note = '5' WHERE 1 / level >= 0 AND note::int > 0 RETURNING id
-
--- same: a condition in FROM that fails on hidden rows
-UPDATE care.patient AS p SET note = i.label FROM ref.item i WHERE i.id = p.note::int AND 1 / p.level >= 0 RETURNING p.id
-
--- same: a new value that fails on hidden rows
-UPDATE care.patient SET note = (10 / level)::text RETURNING id, note
-
--- same: deleting what is seen
-DELETE FROM care.alarm WHERE 1 / id >= 0 RETURNING id
-
--- same: deleting through the parent
-DELETE FROM care.event RETURNING id, kind
-
--- same: deleting in partitions
-DELETE FROM care.visit WHERE 10 / patient >= 0 RETURNING id, ward
-
--- same: deleting in one partition
-DELETE FROM care.visit_2024 RETURNING id
-
--- same: deleting by a filter with a sub-SELECT
-DELETE FROM care.bed WHERE label::int > 0 RETURNING *
-
--- same: USING
-DELETE FROM care.bed AS b USING care.patient p WHERE p.ward = b.ward AND p.note::int = b.id RETURNING b.id, p.ssn
-
--- refused 42501: deleting what a foreign key refers to
-DELETE FROM care.patient WHERE id = 101
+-- refused 42501: changing what hidden rows refer to
+UPDATE ref.ward SET code = 'least' WHERE code = 'east'
 
 -- refused 42501: a masked column in WHERE
 UPDATE care.patient SET note = 'x' WHERE ssn LIKE 'z%'
@@ -81,12 +51,6 @@ UPDATE care.patient SET note = 'x' RETURNING ctid
 
 -- refused 42501: by where the row lies
 UPDATE care.patient SET note = 'x' WHERE ctid = '(0,1)'
-
--- answers: the same table as a source
-UPDATE care.patient AS p SET note = o.ssn FROM care.patient AS o WHERE o.id = p.id RETURNING p.note, o.ssn
-
--- answers: a sub-SELECT of the same table
-UPDATE care.patient AS p SET note = (SELECT o.doc -> 'card' ->> 'pin' FROM care.patient o WHERE o.id = p.id) RETURNING p.id, p.note
 
 -- refused 42501: a slice as long as a hidden array
 UPDATE care.patient SET pins[:] = ARRAY[1, 2] WHERE id = 1
@@ -160,6 +124,27 @@ MERGE INTO ref.item AS i USING care.patient AS p ON i.id = p.note::int WHEN MATC
 -- refused 42501: MERGE of a masked column
 MERGE INTO care.drift AS d USING ref.item AS i ON d.late = i.label WHEN MATCHED THEN DELETE
 
+-- refused 42501: MERGE by a masked column of what has no match
+MERGE INTO care.drift AS d USING ref.item AS i ON d.id = i.id WHEN NOT MATCHED BY SOURCE AND d.late > 'm' THEN DELETE
+
+-- refused 42501: MERGE that returns a masked column
+MERGE INTO care.drift AS d USING ref.item AS i ON d.id = i.id WHEN MATCHED THEN UPDATE SET label = 'x' RETURNING merge_action(), d.late
+
+-- refused 42501: MERGE that writes out of a masked column
+MERGE INTO care.drift USING ref.item AS i ON drift.id = i.id WHEN MATCHED THEN UPDATE SET label = (SELECT late)
+
+-- refused 42501: excluded beside a masked column
+INSERT INTO care.drift (id, label) VALUES (1, 'x') ON CONFLICT DO NOTHING RETURNING drift
+
+-- refused 42501: a DELETE by a masked column in a sub-SELECT
+DELETE FROM care.drift WHERE EXISTS (SELECT 1 WHERE late LIKE 'z%')
+
+-- refused 42501: a DELETE that joins a masked column
+DELETE FROM care.drift AS d USING ref.item AS i WHERE i.label = d.late
+
+-- refused 42P10: an UPDATE whose source correlates
+UPDATE care.drift AS d SET label = x.l FROM LATERAL (SELECT d.late AS l) AS x
+
 -- refused 0A000: MERGE into a filtered table
 MERGE INTO care.bed AS b USING ref.item AS i ON b.id = i.id WHEN MATCHED THEN DELETE
 
@@ -184,10 +169,10 @@ UPDATE care.drift SET label = 'x' RETURNING old.late
 -- refused 42501: the new row
 UPDATE care.drift SET label = 'x' RETURNING WITH (OLD AS o, NEW AS n) o.id, n.late
 
--- refused 42501: a view
+-- refused 0A000: a view
 UPDATE care.roster SET name = 'x'
 
--- refused 42501: a masked table by a view of nothing else
+-- refused 0A000: a masked table by a view of nothing else
 DELETE FROM care.fenced
 
 -- refused 42501: a closed table
@@ -199,20 +184,11 @@ INSERT INTO ref.grants VALUES ('nurse', 'east')
 -- refused 42501: the look-up's table
 UPDATE ref.area SET shown = real
 
--- refused 42501: WHERE CURRENT OF
+-- refused 0A000: WHERE CURRENT OF
 UPDATE care.patient SET note = 'x' WHERE CURRENT OF c
-
--- answers: EXPLAIN of a write
-EXPLAIN (COSTS off) UPDATE care.patient SET note = '5' WHERE id = 1
 
 -- refused 42501: EXPLAIN ANALYZE of a write
 EXPLAIN ANALYZE DELETE FROM care.bed
-
--- same: a WITH that writes
-WITH d AS (DELETE FROM care.bed RETURNING id, label) SELECT count(*), max(id), max(label) FROM d
-
--- same: a WITH that writes and fails on hidden rows
-WITH u AS (UPDATE care.patient SET note = (10 / level)::text RETURNING id) SELECT count(*) FROM u
 
 -- refused 42501: TRUNCATE
 TRUNCATE care.bed

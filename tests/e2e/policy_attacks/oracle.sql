@@ -11,14 +11,17 @@ CREATE VIEW care.patient WITH (security_barrier) AS
                    WHEN 5 THEN '[null, {"card": [null, {"pin": "xxxx"}, null]}]'::jsonb
                    WHEN 6 THEN '{"card": null, "notes": {"text": null}, "open": "yes"}'::jsonb
                    WHEN 7 THEN NULL
+                   WHEN 8 THEN '{"card": {"pin": "xxxx", "PIN": "open", "pin ": 1}, "notes": [null, null, null]}'::jsonb
+                   WHEN 9 THEN '{"card": {"pin": "xxxx"}, "notes": {"text": null, "at": 9}}'::jsonb
                    ELSE jsonb_build_object('card', jsonb_build_object('pin', 'xxxx', 'bank', 'b' || id % 2),
                         'notes', jsonb_build_array(jsonb_build_object('text', NULL, 'at', id))) END AS doc,
            CASE id WHEN 4 THEN '[null]'::jsonb::json WHEN 5 THEN NULL
                    ELSE jsonb_build_object('pin', '***', 'n', id)::json END AS raw_doc,
            CASE WHEN num_nulls(home) = 0 THEN ROW('street', (home).zip, (home).floor)::kind.addr END AS home,
-           CASE WHEN cardinality(homes) = 0 THEN homes
+           CASE WHEN cardinality(homes) = 0 THEN homes WHEN id = 8 THEN NULL
+                WHEN id = 9 THEN ARRAY[ROW('main', NULL, 1)::kind.addr, NULL]
                 ELSE ARRAY[ROW('main', NULL, 1)::kind.addr, ROW('side', NULL, id)::kind.addr] END AS homes,
-           CASE WHEN tags IS NOT NULL THEN ARRAY['***', NULL, '***'] END AS tags,
+           CASE WHEN id = 8 THEN NULL WHEN id = 9 THEN ARRAY['***', '***'] WHEN tags IS NOT NULL THEN ARRAY['***', NULL, '***'] END AS tags,
            NULL::int[] AS pins, NULL::kind.mood AS mood, NULL::kind.code AS badge, NULL::int4range AS span,
            NULL::numeric AS score, NULL::int AS grade, '***'::text AS legacy,
            CASE right(area, 1) WHEN '0' THEN 'plain' WHEN '1' THEN 'hills' END AS area,

@@ -26,6 +26,11 @@ UPDATE care.patient SET doc = '{"card": "{s}", "notes": {"text": ["{s}"]}, "open
 UPDATE care.patient SET doc = NULL, home = NULL, homes = '{}', tags = NULL WHERE id = 7;
 UPDATE care.patient SET raw_doc = '["{s}"]' WHERE id = 4;
 UPDATE care.patient SET raw_doc = '{"pin": "{s}\u0000"}' WHERE id = 5;
+UPDATE care.patient SET doc = '{"card": {"pin": ["{s}"], "PIN": "open", "p\u0069n ": 1}, "notes": [[{"text": "{s}"}], 7, null]}',
+    homes = ARRAY[ARRAY[ROW('main', '{s}', 1)::kind.addr]], tags = ARRAY[['{s}', 'x'], ['{s}', 'y']],
+    home = ROW(NULL, NULL, NULL)::kind.addr WHERE id = 8;
+UPDATE care.patient SET doc = '{"card": {"pin": {"{s}": 1}}, "notes": {"text": {"a": "{s}"}, "at": 9}}',
+    homes = '[0:1]={"(main,{s},1)",NULL}', tags = '[5:6]={{s},x}' WHERE id = 9;
 INSERT INTO care.visit
     SELECT i, i % 9 + 1, (ARRAY['north', 'west', 'south'])[1 + i % 3], date '2024-06-01' + i * 30, {n} * i, '{s}'
     FROM generate_series(1, 18) AS i;

@@ -5,6 +5,7 @@ CREATE SCHEMA ref;
 CREATE SCHEMA vault;
 CREATE SCHEMA kind;
 
+GRANT USAGE ON SCHEMA kind TO PUBLIC;
 CREATE TYPE kind.mood AS ENUM ('calm', 'tense');
 CREATE DOMAIN kind.code AS text CHECK (length(VALUE) > 3);
 CREATE TYPE kind.addr AS (street text, zip text, floor int);

@@ -26,3 +26,41 @@ CREATE TABLE shop.sliced_0 PARTITION OF shop.sliced FOR VALUES FROM (0) TO (1000
 CREATE TABLE shop.whole (id int, label text, ssn text);
 CREATE FUNCTION public.row_text(shop.whole) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.ssn || $1.label';
 CREATE UNIQUE INDEX whole_once ON shop.whole (public.row_text(whole));
+-- Keys that cascade into what rules look at: a filter's column, a condition's, a table that either reads.
+CREATE TABLE shop.zone (code text PRIMARY KEY, base text, name text GENERATED ALWAYS AS (lower(base)) STORED UNIQUE);
+CREATE TABLE shop.parcel (id int PRIMARY KEY, zone text DEFAULT 'north' REFERENCES shop.zone ON UPDATE CASCADE, label text);
+CREATE TABLE shop.pallet (id int PRIMARY KEY, zone text REFERENCES shop.zone (name) ON UPDATE CASCADE, label text);
+CREATE TABLE shop.country (code text PRIMARY KEY);
+CREATE TABLE shop.city (country text REFERENCES shop.country ON UPDATE CASCADE, name text, PRIMARY KEY (country, name));
+CREATE TABLE shop.letter (
+    id int PRIMARY KEY, country text, city text, label text,
+    FOREIGN KEY (country, city) REFERENCES shop.city ON UPDATE CASCADE);
+CREATE TABLE shop.state (code text PRIMARY KEY);
+CREATE TABLE shop.person (
+    id int PRIMARY KEY, state text DEFAULT 'open' REFERENCES shop.state ON UPDATE CASCADE ON DELETE SET DEFAULT,
+    ssn text, level text, open_level text GENERATED ALWAYS AS (level || '!') STORED, phone text, note text);
+CREATE TABLE shop.open_level (code text PRIMARY KEY);
+CREATE TABLE shop.area (code text PRIMARY KEY);
+CREATE TABLE shop.client (id int PRIMARY KEY, label text);
+CREATE TABLE secret.access (who text, area text REFERENCES shop.area ON UPDATE CASCADE);
+CREATE TABLE secret.blocked (client int REFERENCES shop.client ON DELETE CASCADE);
+CREATE TABLE shop.report (id int PRIMARY KEY, area text, label text);
+CREATE TABLE shop.deal (id int PRIMARY KEY, client int, label text);
+CREATE TABLE shop.harbour (code text PRIMARY KEY);
+CREATE TABLE secret.load (id int, harbour text REFERENCES shop.harbour ON UPDATE CASCADE, label text);
+CREATE VIEW shop.loads AS SELECT id, harbour AS port, label FROM secret.load;
+CREATE TABLE shop.pier (code text PRIMARY KEY);
+CREATE TABLE shop.boat (id int, pier text REFERENCES shop.pier ON UPDATE CASCADE, label text) PARTITION BY LIST (pier);
+CREATE TABLE shop.boat_north PARTITION OF shop.boat FOR VALUES IN ('north', 'tmp');
+CREATE TABLE shop.boat_south PARTITION OF shop.boat FOR VALUES IN ('south');
+CREATE TABLE shop.asset (id int, state text);
+CREATE TABLE shop.car (plate text) INHERITS (shop.asset);
+CREATE TABLE shop.kind (code text PRIMARY KEY);
+CREATE TABLE shop.thing (id int PRIMARY KEY, kind text REFERENCES shop.kind ON UPDATE CASCADE ON DELETE CASCADE);
+CREATE TABLE shop.bill (
+    id int, zone text, code text, lower_code text GENERATED ALWAYS AS (lower(code)) STORED UNIQUE, total int);
+CREATE TABLE shop.grade (id int, band text, note text) PARTITION BY LIST (band);
+CREATE TABLE shop.grade_1 PARTITION OF shop.grade FOR VALUES IN ('one');
+CREATE TABLE shop.grade_2 PARTITION OF shop.grade DEFAULT;
+CREATE TABLE shop.quiet (id int, pin text, note text);
+CREATE TABLE shop.told (id int, word text);
