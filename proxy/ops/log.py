@@ -14,13 +14,14 @@ It does not know files or rotation: whoever starts the process owns its standard
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 import structlog
 
@@ -73,9 +74,22 @@ class _Dropped:
 DROPPED = _Dropped()
 
 
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written: who redirects it later is followed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
 def configure_logging(level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
     """Set logging up for this process. `style`: json, console, or auto (console where `stream` is a terminal)."""
-    out = stream if stream is not None else sys.stderr
+    out = stream if stream is not None else cast("TextIO", _StandardError())
     console = style == "console" or (style == "auto" and out.isatty())
     renderer = structlog.dev.ConsoleRenderer(colors=out.isatty()) if console else structlog.processors.JSONRenderer()
     structlog.configure(

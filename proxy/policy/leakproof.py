@@ -37,7 +37,7 @@ VIRTUAL_COLUMNS_SINCE: Final = 180000
 """server_version_num: https://www.postgresql.org/docs/18/ddl-generated-columns.html"""
 
 _SORTS_GROUPS: Final = 180000
-"""Before, the planner takes a column that the filter holds to one value for sorted, where grouping sets make it NULL."""
+"""Before, the planner takes a column that a filter holds to one value for sorted, where grouping sets make it NULL."""
 
 _LATEST: Final = 190000
 """A planner from here on is not known: it may aggregate before it joins."""

@@ -64,9 +64,15 @@ class RoleRules:
         return frozenset(self.column_masks(relation))
 
     def columns_with(self, relation: Relation, predicates: Predicates) -> frozenset[str]:
-        """The masked columns whose rule has these `predicates`."""
+        """The masked columns whose rule has these `predicates`; RAW where no rule of the family says otherwise, since
+        the rows of all of it would be compared."""
         masks = self.column_masks(relation).items()
-        return frozenset(name for name, mask in masks if mask.whole is not None and mask.whole.predicates == predicates)
+        found = {name for name, mask in masks if mask.whole is not None and mask.whole.predicates == predicates}
+        if found and predicates == Predicates.RAW:
+            others = [self.catalog.relations.get(name) for name in family(self.catalog, relation.key)]
+            rules = [(c, r) for other in others if other for c, m in self.column_masks(other).items() for r in m.rules]
+            found -= {column for column, rule in rules if rule.predicates != Predicates.RAW}
+        return frozenset(found)
 
     @cached_property
     def has_predicates(self) -> bool:
