@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.conversation import MOVES_PATH, MOVES_TEMPS, Conversation, Scope
+from proxy.conversation import MOVES_PATH, MOVES_TEMPS, Conversation, Scope, effects
 from proxy.policy.plan import Effect, Plan, Refusal
 from proxy.policy.rules import StatementKind
 from proxy.ports import Veils
@@ -19,15 +19,18 @@ from proxy.prepared import Names, Statement
 from proxy.refusals import (
     CURSOR_STALE,
     END_AND_MORE,
+    EXECUTES_QUERIES,
     PATH_AND_MORE,
     TEMP_AND_MORE,
     TOO_MANY_NAMES,
     refusal_response,
     stale_response,
 )
-from proxy.verdict import decide
+from proxy.verdict import decide, shown
 from proxy.wire.messages import FAILED, ErrorResponse
 
+_KEEPS_ROWS = frozenset({"execute", "fetch"})
+"""A portal of these has all its rows from the first Execute on, whatever becomes of what it names."""
 _NEEDS_NO_NAMES = frozenset({None, StatementKind.SET, StatementKind.TRANSACTION, StatementKind.SHOW})
 
 
@@ -75,17 +78,21 @@ class Age:
             return None
         if self._names(verdict, frozenset()) is not None:
             return None
-        return replace(known[0], plan=verdict, generation=generation)
+        return replace(known[0], plan=verdict, generation=generation, shows=self._shown(known[0], scope))
 
     def of_portal(self, name: str) -> ErrorResponse | None:
         """To running a portal. A query's names were resolved when it was bound; COPY and its like do that now."""
-        statement = self._talk.prepared.portal(name)
-        if statement is None:
-            return None
-        query = all(planned.kind is StatementKind.SELECT for planned in statement.plan.statements)
-        if query and statement.generation == self._veils.generation:
-            return None
-        return self._renew(self._talk.prepared.portals, name, statement, frozenset())
+        for statement in self._talk.prepared.readable(name):
+            query = all(planned.kind is StatementKind.SELECT for planned in statement.plan.statements)
+            current = statement.generation == self._veils.generation
+            if query and current:
+                continue
+            if not current and any(effect.kind in _KEEPS_ROWS for effect in effects(statement)):
+                return stale_response()
+            refusal = self._renew(self._talk.prepared.portals, name, statement, frozenset())
+            if refusal is not None:
+                return refusal
+        return None
 
     def _names(self, plan: Plan, seen: frozenset[str]) -> ErrorResponse | None:
         """To a text that EXECUTEs names."""
@@ -98,24 +105,40 @@ class Age:
             if effect.kind in ("prepare", "declare"):
                 made.add((effect.kind, effect.name))
             elif effect.kind == "execute" and ("prepare", effect.name) not in made:
-                refusal = self._name(effect.name, seen)
+                refusal = self._name(effect.name, seen) or self._executed(effect.name)
             elif effect.kind == "fetch" and ("declare", effect.name) not in made:
                 refusal = self._cursor(effect.name)
             if refusal is not None:
                 return refusal
         return None
 
+    def _executed(self, name: str) -> ErrorResponse | None:
+        """To running by EXECUTE what was prepared by protocol: that may be any statement, and what it does to the
+        session would not be known. A policy that limits the cost since then has it prepared, and priced, again."""
+        for statement in self._talk.prepared.statements.all(name):
+            by_protocol = statement.types is not None
+            if by_protocol and any(effect.kind != "execute" for effect in effects(statement)):
+                return refusal_response(EXECUTES_QUERIES)
+            if statement.unpriced is not None:
+                return stale_response()
+        return None
+
     def _cursor(self, name: str) -> ErrorResponse | None:
         """To reading on: it shows what the policy let it show when it was declared. Of an unknown one the server says
         that there is none."""
-        cursor = self._talk.prepared.portal(name)
-        if cursor is None or cursor.generation == self._veils.generation:
-            return None
-        scope = Scope(self._talk.identity, cursor.path, cursor.temps)
-        verdict = decide(self._veils.veil, cursor.sql, scope, cursor.types)
-        if isinstance(verdict, Refusal):
-            return refusal_response(replace(verdict, position=None))
-        return None if verdict.sql == cursor.plan.sql else refusal_response(CURSOR_STALE)
+        for cursor in self._talk.prepared.readable(name):
+            if cursor.generation == self._veils.generation:
+                continue
+            scope = Scope(self._talk.identity, cursor.path, cursor.temps)
+            verdict = decide(self._veils.veil, cursor.sql, scope, cursor.types)
+            if isinstance(verdict, Refusal):
+                return refusal_response(replace(verdict, position=None))
+            if (verdict.sql, self._shown(cursor, scope)) != (cursor.plan.sql, cursor.shows):
+                return refusal_response(CURSOR_STALE)
+        return None
+
+    def _shown(self, statement: Statement, scope: Scope) -> str:
+        return shown(self._veils, statement.sql, scope, statement.types)
 
     def _name(self, name: str, seen: frozenset[str]) -> ErrorResponse | None:
         if name in seen:
@@ -135,9 +158,11 @@ class Age:
             verdict = decide(self._veils.veil, statement.sql, scope, statement.types)
             if isinstance(verdict, Refusal):
                 return refusal_response(replace(verdict, position=None))
-            if verdict.sql != statement.plan.sql:
+            shows = self._shown(statement, scope)
+            begun = names is not self._talk.prepared.statements  # a portal's rows may be made already
+            if verdict.sql != statement.plan.sql or (begun and shows != statement.shows):
                 return stale_response()
-            names.renew(name, statement, replace(statement, plan=verdict, generation=generation))
+            names.renew(name, statement, replace(statement, plan=verdict, generation=generation, shows=shows))
         return self._names(statement.plan, seen)
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from proxy.conversation import Conversation, Entry, Note
+from proxy.conversation import READ_BY, Conversation, Entry, Note
 from proxy.errors import ProtocolError, UpstreamError
+from proxy.limits import passed_before
 from proxy.policy.plan import Effect, PlannedStatement
 from proxy.policy.rules import StatementKind
 from proxy.ports import Watcher
@@ -115,6 +116,11 @@ class Answers:
         else:
             self._reply(item)
 
+    @property
+    def dropping(self) -> bool:
+        """Whether the row that is under way does not go to the client."""
+        return self._result is not None and self._result.dropping
+
     def flush_made(self) -> None:
         """Sends what was made here and has its turn."""
         made = self._talk.replies.take_made()
@@ -193,9 +199,11 @@ class Answers:
     def _settle(self, effect: Effect, statement: Statement, planned: PlannedStatement) -> None:
         prepared, name = self._talk.prepared, effect.name
         if effect.kind == "prepare" and name is not None:
-            prepared.statements.settle(name, statement)
+            prepared.statements.settle(name, replace(statement, types=None))
         elif effect.kind == "declare" and name is not None:
             prepared.declared(name, _cursor(statement, planned), passing=effect.local)
+        elif effect.kind in ("commit", "rollback"):
+            prepared.filled()
         elif effect.kind == "deallocate":
             prepared.statements.drop(name)
         elif effect.kind == "close":
@@ -247,17 +255,20 @@ class Answers:
             talk.to_client.append(entry.replacement)
         else:
             self._watcher.upstream_error(error.sqlstate)
-            talk.to_client.append(self._overdue(error) or self._shown(error, entry, frame))
+            talk.to_client.append(self._overdue(error, entry) or self._shown(error, entry, frame))
         self.flush_made()
 
-    def _overdue(self, error: ErrorResponse) -> bytes | None:
+    def _overdue(self, error: ErrorResponse, entry: Entry | None) -> bytes | None:
         """The server was asked to stop, since a deadline had passed."""
-        deadline = self._talk.overdue
+        talk = self._talk
+        deadline = talk.overdue
         if deadline is None or error.sqlstate != CANCELLED.sqlstate:
             return None
         if deadline.limit is not None:
             self._watcher.limited(deadline.limit)
-        return refusal_response(deadline.refusal).encode()
+        told = passed_before(deadline.refusal) if talk.is_outlived(entry) else deadline.refusal
+        talk.overdue = talk.stopped = None
+        return refusal_response(told).encode()
 
     def _shown(self, error: ErrorResponse, entry: Entry | None, frame: Frame) -> bytes | bytearray:
         position = _position(entry)
@@ -295,6 +306,8 @@ class Answers:
                 talk.path.reported(message.value)
             except ValueError:
                 raise UpstreamError("the server's search_path cannot be read") from None
+        if message.name in READ_BY:
+            talk.settings[message.name] = message.value
         if message.name in REPORTED:
             talk.to_client.append(frame.raw)
 

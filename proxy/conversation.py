@@ -17,7 +17,7 @@ from proxy.prepared import Prepared, Statement
 from proxy.scrub import Position, nowhere
 from proxy.searchpath import SearchPath
 from proxy.wire.messages import IDLE
-from proxy.wire.replies import Expected, Replies
+from proxy.wire.replies import Expected, Replies, Request
 
 MOVES_PATH = frozenset({"search_path", "search_path_reset", "reset_all", "discard_all"})
 MOVES_TEMPS = frozenset({"temp", "drop_temp", "discard_temp"})
@@ -26,12 +26,20 @@ SETTLES_NAMES = frozenset({"prepare", "declare"})
 ENDS_TRANSACTION = frozenset({"commit", "rollback", "rollback_to", "release"})
 
 
+_TOLD_LATE = frozenset({Request.PARSE, Request.BIND, Request.DESCRIBE, Request.CLOSE})
+"""What the server sends the replies to when it has enough of them, or is told to."""
+
+
 class Scope(NamedTuple):
     """What a text's meaning depends on, besides the veil: who says it, and what its names are there and then."""
 
     identity: Identity
     path: tuple[str, ...]
     temps: frozenset[str]
+
+
+READ_BY = frozenset({"DateStyle", "IntervalStyle", "TimeZone"})
+"""The settings of `Conversation.settings`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +76,11 @@ class Conversation:
     timed: deque[Entry] = field(default_factory=deque)
     """What was sent with a deadline, in order."""
     overdue: Deadline | None = None
-    """The deadline that has passed: the server was asked to stop what it runs."""
+    """The deadline that has passed: the server was asked to stop what it runs..."""
+    stopped: Entry | None = None
+    """...which is this, or, if it was complete at that moment, what came after it."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What the session's constants are read by, as the server reports it."""
     to_client: list[bytes | bytearray] = field(default_factory=list)
     to_upstream: list[bytes | bytearray] = field(default_factory=list)
 
@@ -102,6 +114,18 @@ class Conversation:
         while self.timed and self.timed[0].done:
             self.timed.popleft()
         return self.timed[0] if self.timed else None
+
+    def is_outlived(self, entry: Entry | None) -> bool:
+        """Whether `entry` was stopped in place of another statement, which had ended. A Sync is part of what it
+        ends."""
+        first = self.stopped
+        ends = first is not None and first.done and first.request in (Request.QUERY, Request.EXECUTE)
+        return ends and entry is not None and entry is not first and entry.request is not Request.SYNC
+
+    @property
+    def untold(self) -> bool:
+        """Whether the server may keep to itself that something with a deadline is done."""
+        return self.against_time is not None and self.replies.last.request in _TOLD_LATE
 
     def send(self, data: bytes | bytearray, entry: Entry) -> None:
         """Sends a message upstream, unless the server would ignore it anyway."""

@@ -17,18 +17,21 @@ from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import asyncpg
 
 from proxy.errors import UpstreamUnavailableError
 from proxy.ops.log import get_logger
 from proxy.policy.catalog import Catalog
-from proxy.policy.catalog_read import DIGEST, QUERIES, Rows, build_catalog
-from proxy.ports import PRICED_NAME, Priced
+from proxy.policy.catalog_read import DIGEST, PIN, QUERIES, Rows, build_catalog
+from proxy.ports import PRICED_NAME, Priced, UnpricedError
+from proxy.wire.messages import ErrorResponse
 
 _log = get_logger("feed")
 
 POOL_SIZE = 3
+"""Connections for the catalogue and for look-ups, and as many for prices."""
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_S = 30.0
 MIN_REFRESH_S = 1.0
@@ -40,6 +43,8 @@ _SETTINGS = {
     "default_transaction_read_only": "on",
     "standard_conforming_strings": "on",
 }
+
+_NO_SUCH_TABLE = frozenset({"42P01", "3F000"})
 
 _TYPE_NAMES = """
 SELECT CASE oid WHEN 0 THEN 'unknown' ELSE pg_catalog.format_type(oid, NULL) END
@@ -74,6 +79,9 @@ class Feed:
         self._changed = changed
         self._interval_s = interval_s
         self._pool: asyncpg.Pool | None = None
+        self._pricing: asyncpg.Pool | None = None
+        """Apart from the other: planning takes as long as whoever wrote the query likes."""
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._catalog: Catalog | None = None
         self._digest = ""
         self._lock = asyncio.Lock()
@@ -90,16 +98,8 @@ class Feed:
 
     async def __aenter__(self) -> Self:
         try:
-            self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=0,
-                max_size=POOL_SIZE,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=STATEMENT_TIMEOUT_S,
-                server_settings=_SETTINGS,
-                # Statements over other people's tables: nothing of them is worth keeping prepared.
-                statement_cache_size=0,
-            )
+            self._pool = await self._make_pool()
+            self._pricing = await self._make_pool()
             await self.refresh(force=True)
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise UpstreamUnavailableError(
@@ -110,8 +110,22 @@ class Feed:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
+        for pool in (self._pool, self._pricing):
+            if pool is not None:
+                pool.terminate()
+
+    async def _make_pool(self) -> asyncpg.Pool:
+        """It connects when it is used."""
+        return await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=POOL_SIZE,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=STATEMENT_TIMEOUT_S,
+            server_settings=_SETTINGS,
+            # Statements over other people's tables: nothing of them is worth keeping prepared.
+            statement_cache_size=0,
+        )
 
     async def watch(self) -> None:
         """Looks for DDL every `interval_s` seconds, until cancelled. An upstream that is down is tried again.
@@ -178,21 +192,26 @@ class Feed:
         """PostgreSQL's total cost of a session's query, in its own units, without running it.
 
         Parameters have no values yet, so what has some is priced by its generic plan:
-        https://www.postgresql.org/docs/current/sql-prepare.html. None where the server does not know the query here:
-        a temporary table is another session's.
+        https://www.postgresql.org/docs/current/sql-prepare.html. None where the query is over a temporary table, which
+        is another session's. One user's queries are priced one after the other, so that nobody else waits for them
+        while they are planned.
 
         Raises:
-            TimeoutError: it took longer than `PRICE_SECONDS`, waiting for a connection included.
+            TimeoutError: it took longer than `PRICE_SECONDS`, waiting for a connection included, or there is none.
+            UnpricedError: the server gave an error.
         """
+        turn = self._turns.setdefault(statement.user, asyncio.Lock())
         try:
-            async with asyncio.timeout(PRICE_SECONDS), self._acquire() as connection:
+            async with asyncio.timeout(PRICE_SECONDS), turn, self._pricing_connection() as connection:
                 text = await _explained(connection, statement)
-        except asyncpg.QueryCanceledError:
+        except asyncpg.PostgresError as error:
+            if isinstance(error, asyncpg.QueryCanceledError):
+                raise TimeoutError from None
+            if statement.temporary and error.sqlstate in _NO_SUCH_TABLE:
+                return None
+            raise UnpricedError(_told(error)) from None
+        except (OSError, asyncpg.InterfaceError, UpstreamUnavailableError):
             raise TimeoutError from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamUnavailableError) as error:
-            if isinstance(error, TimeoutError):
-                raise
-            return None
         return float(json.loads(text)[0]["Plan"]["Total Cost"])
 
     async def check(self) -> str | None:
@@ -213,19 +232,43 @@ class Feed:
     async def _read(self, connection: Any) -> dict[str, Sequence[Mapping[str, Any]]]:
         # One snapshot of the server for all queries: DDL between two of them would tear the catalogue.
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(PIN)
             return {name: [dict(row) for row in await connection.fetch(sql)] for name, sql in QUERIES.items()}
 
     def _acquire(self) -> Any:
-        if self._pool is None:
-            raise UpstreamUnavailableError("the upstream cannot be reached")
-        return self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+        return _from(self._pool)
+
+    def _pricing_connection(self) -> Any:
+        return _from(self._pricing)
+
+
+def _from(pool: asyncpg.Pool | None) -> Any:
+    if pool is None:
+        raise UpstreamUnavailableError("the upstream cannot be reached")
+    return pool.acquire(timeout=CONNECT_TIMEOUT_S)
+
+
+def _told(error: asyncpg.PostgresError) -> ErrorResponse:
+    """The driver's error as the server sent it, without what is about the proxy's own text."""
+    fields = {
+        "S": error.severity,
+        "V": error.severity_en,
+        "C": error.sqlstate,
+        "M": error.message,
+        "H": error.hint,
+        "W": error.context,
+        "F": error.server_source_filename,
+        "R": error.server_source_function,
+    }
+    return ErrorResponse(tuple((code, str(text)) for code, text in fields.items() if text))
 
 
 async def _explained(connection: Any, statement: Priced) -> str:
     """EXPLAIN's answer for a query by the session's own search_path. Raises asyncpg.PostgresError."""
     async with connection.transaction(readonly=True):
         path = ", ".join(_quoted(name) for name in statement.search_path)
-        await connection.execute("SELECT pg_catalog.set_config('search_path', $1, true)", path)
+        for name, value in (("search_path", path), *statement.settings):
+            await connection.execute("SELECT pg_catalog.set_config($1, $2, true)", name, value)
         if not statement.prepares and "$" not in statement.sql:
             return str(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}"))
         await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")

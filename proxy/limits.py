@@ -10,7 +10,7 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from proxy.policy.plan import Plan, Refusal
@@ -25,6 +25,17 @@ NO_PRICE = Refusal(
     "the cost of the statement could not be estimated in time",
     hint="The policy limits the cost of statements of this role (max_cost); try again.",
 )
+
+
+def unpriced(sqlstate: str) -> Refusal:
+    """What cannot be priced does not run, or a limit of cost would be none."""
+    return Refusal(
+        "53400",
+        "the cost of the statement could not be estimated",
+        detail=f"PostgreSQL reports {sqlstate} when it is asked for its plan.",
+        hint="The policy limits the cost of statements of this role (max_cost). See whether the statement depends on "
+        "what the session has set or made.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,15 @@ def deadline(plan: Plan, ask_seconds: float | None) -> Deadline | None:
 
 def _timed_out(hint: str) -> Refusal:
     return Refusal("57014", "canceling statement due to statement timeout", hint=hint)
+
+
+def passed_before(refusal: Refusal) -> Refusal:
+    """Of the statement that was stopped in place of the one before it, which ended at that very moment."""
+    return replace(
+        refusal,
+        message="canceling statement due to the timeout of the statement before it",
+        hint="That one was complete at the moment when its time was over. Run this one again.",
+    )
 
 
 def too_dear(limit: float) -> Refusal:
@@ -111,6 +131,10 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"Slot(held={self._held})"
+
+    @property
+    def held(self) -> bool:
+        return self._held
 
     def take(self, plan: Plan) -> Refusal | None:
         """For a statement that is about to be sent: the refusal where the role's other sessions leave no room."""

@@ -6,13 +6,14 @@ It does not know what happens to a statement: `session` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from proxy.conversation import Entry
 from proxy.nl.carriers import Question
-from proxy.policy.plan import Plan, Refusal
+from proxy.policy.plan import Plan
 from proxy.scrub import Position, unmoved
+from proxy.verdict import Decided
 from proxy.wire.buffer import Frame
 from proxy.wire.messages import Flush, Parse, Query
 
@@ -44,13 +45,20 @@ class Order:
     generated: tuple[str, ...] = ()
     """The SQL that was written for the questions in it."""
     refreshed: bool = False
-    verdict: Plan | Refusal | None = None
-    """Made in a thread, where the text is large..."""
-    generation: int = 0
-    """...by this veil: time may have ended it since."""
+    decided: Decided | None = None
+    """In a thread, where the text is large."""
+    priced: tuple[str, float] | None = field(default=None, repr=False)
+    """The text whose cost was found to be within a limit, and that limit."""
 
-    priced: str | None = field(default=None, repr=False)
-    """The text whose cost was found to be within the limit."""
+    def priced_at(self, verdict: Plan) -> float | None:
+        """The limit that the text to run was held against."""
+        return self.priced[1] if self.priced is not None and self.priced[0] == verdict.sql else None
+
+    def to_send(self, plan: Plan) -> bytes | bytearray:
+        """The message with the text to run: the client's own frame, where that is its text."""
+        if self.raw is not None and not plan.rewritten:
+            return self.raw
+        return replace(self.message, query=plan.sql.encode()).encode()
 
     def __repr__(self) -> str:
         return f"Order({type(self.message).__name__}, generated={len(self.generated)})"

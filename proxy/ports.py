@@ -13,6 +13,8 @@ from proxy.errors import PgveilError
 from proxy.limits import Running
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.rules import Identity
+from proxy.wire.buffer import MAX_FRAME
+from proxy.wire.messages import ErrorResponse
 
 
 class Pipe(Protocol):
@@ -56,6 +58,10 @@ class Veils(Protocol):
     def veil(self) -> VeilPort: ...
 
     @property
+    def inline(self) -> VeilPort:
+        """The same with the masked views written out; another one than `veil` on the floor alone."""
+
+    @property
     def generation(self) -> int: ...
 
     async def refresh(self) -> None:
@@ -97,10 +103,24 @@ class Priced:
     """Type OIDs of its parameters as far as the client declared them; 0 is undeclared."""
     prepares: bool = False
     """It is a PREPARE of `PRICED_NAME`."""
+    temporary: bool = False
+    """It names temporary tables of the session."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Names and values of what the session has set and constants are read by."""
+    user: str = ""
+    """Who is waiting for the price."""
+
+
+class UnpricedError(Exception):
+    """PostgreSQL gave an error in place of a price."""
+
+    def __init__(self, error: ErrorResponse) -> None:
+        super().__init__(error.sqlstate)
+        self.error = error
 
 
 Price = Callable[[Priced], Awaitable[float | None]]
-"""The estimate, in PostgreSQL's units; None where the server does not know the query. Raises TimeoutError."""
+"""The estimate, in PostgreSQL's units; None where it is about a temporary table. Raises TimeoutError, UnpricedError."""
 
 
 class Watcher(Protocol):
@@ -178,3 +198,17 @@ Spawn = Callable[[Coroutine[Any, Any, None]], Task]
 
 Canceller = Callable[[], Coroutine[Any, Any, None]]
 """Sends the upstream a CancelRequest for this session's connection. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """A session's connections, and what it may do beside them."""
+
+    client: Pipe
+    upstream: Pipe
+    cancel_upstream: Canceller
+    spawn: Spawn
+    call_later: Callable[[float, Callable[[], None]], Task]
+    ended: Callable[[], None]
+    """Called once: both connections are being closed, and whoever made them sees to it that they are."""
+    max_frame: int = MAX_FRAME

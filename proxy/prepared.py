@@ -4,7 +4,8 @@ PostgreSQL keeps one name space for statements prepared by protocol and by SQL, 
 one for portals and for cursors that SQL declares: FETCH reads either, and so does Execute. What was sent
 and not answered yet is *pending*: a pipelined Bind meets the Parse before it. What the server has answered is settled,
 exactly in the order in which the server did it. A pending one whose request was ignored after an error counts as
-never sent.
+never sent. Whoever comes before the next Sync was ignored with it; behind a Sync, what the name stands for is not known
+until the server has answered.
 
 It does not judge whether a plan is still good: that takes the veil, and is the session's.
 """
@@ -45,6 +46,16 @@ class Statement:
     """The session's temporary tables, as `path` is its search_path."""
     tally: Tally | None = field(default=None, compare=False)
     """Of a portal or a cursor under limits: what is left of them."""
+    priced: float | None = None
+    """The max_cost that it was held against."""
+    shows: str = field(default="", repr=False)
+    """On the floor, where the text to run stays the same: what the masked views in it show under this veil."""
+
+    @property
+    def unpriced(self) -> float | None:
+        """The policy's max_cost, where the statement has not been held against one as low."""
+        limit = None if self.plan.limits is None else self.plan.limits.max_cost
+        return None if limit is None or (self.priced is not None and self.priced <= limit) else limit
 
     def position(self, sent: int) -> int | None:
         """The client's position for one in the text that was sent."""
@@ -58,6 +69,8 @@ class _Pending:
 
     item: Statement
     ticket: Expected[Any]
+    section: int
+    """How many Syncs were sent before it."""
 
 
 @dataclass(slots=True)
@@ -66,28 +79,32 @@ class Names:
 
     settled: dict[str, Statement] = field(default_factory=dict)
     pending: dict[str, _Pending] = field(default_factory=dict)
+    section: int = 0
+    """How many Syncs were sent."""
     _weight: int = 0
     """At least the characters of all texts."""
 
     def find(self, name: str) -> Statement | None:
         """What a request that is sent now will meet under this name."""
-        waiting = self.pending.get(name)
-        if waiting is not None and not waiting.ticket.done:
-            return waiting.item
-        return self.settled.get(name)
+        waiting = self._waiting(name)
+        return self.settled.get(name) if waiting is None else waiting.item
 
     def all(self, name: str) -> Iterator[Statement]:
         """Everything that the name may stand for, whatever becomes of what is pending."""
-        waiting = self.pending.get(name)
-        if waiting is not None and not waiting.ticket.done:
+        waiting = self._waiting(name)
+        if waiting is not None:
             yield waiting.item
-            if not name:  # the next request for the unnamed one forgets it, whether it succeeds or not
-                return
-        if name in self.settled:
+        if name in self.settled and (waiting is None or waiting.section != self.section):
             yield self.settled[name]
 
+    def unsure(self, name: str) -> Expected[Any] | None:
+        """The pending request that a Sync has come after: if it was ignored, the name stands for what it stood for
+        before."""
+        waiting = self._waiting(name)
+        return None if waiting is None or waiting.section == self.section else waiting.ticket
+
     def sent(self, name: str, item: Statement, ticket: Expected[Any]) -> None:
-        self.pending[name] = _Pending(item, ticket)
+        self.pending[name] = _Pending(item, ticket, self.section)
         self._weight += len(item.sql)
 
     def settle(self, name: str, item: Statement) -> None:
@@ -110,6 +127,10 @@ class Names:
         else:
             self.settled.pop(name, None)
 
+    def _waiting(self, name: str) -> _Pending | None:
+        waiting = self.pending.get(name)
+        return None if waiting is None or waiting.ticket.done else waiting
+
     @property
     def full(self) -> bool:
         if self._weight > MAX_TEXT:  # not counted down at each drop: counted again here
@@ -128,6 +149,8 @@ class Prepared:
     """Declared by SQL. Unlike portals they may outlive their transaction."""
     _passing: set[str] = field(default_factory=set)
     """The cursors that do not."""
+    _holding: set[str] = field(default_factory=set)
+    """The cursors that outlive it, as long as it lasts: the end of the transaction is when their rows are made."""
 
     def __repr__(self) -> str:
         return f"Prepared({len(self.statements.settled)} statements, {len(self.portals.settled)} portals)"
@@ -135,6 +158,30 @@ class Prepared:
     def portal(self, name: str) -> Statement | None:
         """What an Execute or a FETCH that is sent now will read under this name."""
         return self.portals.find(name) or self.cursors.find(name)
+
+    def readable(self, name: str) -> list[Statement]:
+        """Everything that it may read, whatever becomes of what is pending."""
+        found = list(self.portals.all(name))
+        return found if found and self.unsure_portal(name) is None else [*found, *self.cursors.all(name)]
+
+    def unsure_statement(self, name: str) -> Expected[Any] | None:
+        """What must be answered before it is known which statement the name stands for."""
+        return self.statements.unsure(name) if name in self.statements.settled else None
+
+    def unsure_portal(self, name: str) -> Expected[Any] | None:
+        """The same for a portal or a cursor."""
+        known = name in self.portals.settled or name in self.cursors.settled
+        return self.portals.unsure(name) if known else None
+
+    def synced(self) -> None:
+        """A Sync was sent: what comes now is not ignored for an error before it."""
+        self.statements.section += 1
+        self.portals.section += 1
+
+    @property
+    def holding(self) -> bool:
+        """Whether the end of the transaction has cursors to fill."""
+        return bool(self._holding)
 
     def bound(self, name: str, item: Statement) -> None:
         """The server has made a portal."""
@@ -149,11 +196,20 @@ class Prepared:
             self._passing.add(name)
         else:
             self._passing.discard(name)
+            self._holding.add(name)
 
     def closed(self, name: str | None) -> None:
         """The server has closed a portal or a cursor; None: all of them."""
         self.portals.drop(name)
         self.cursors.drop(name)
+        if name is None:
+            self._holding.clear()
+        else:
+            self._holding.discard(name)
+
+    def filled(self) -> None:
+        """A transaction has ended, whether another one has begun with it or not."""
+        self._holding.clear()
 
     def transaction_ended(self) -> None:
         """Portals live as long as their transaction, and so do cursors that were not declared WITH HOLD."""
@@ -161,6 +217,7 @@ class Prepared:
         for name in self._passing:
             self.cursors.drop(name)
         self._passing.clear()
+        self._holding.clear()
 
     def quiet(self) -> None:
         """Nothing is on its way: nothing is pending."""

@@ -7,49 +7,74 @@ It does not know how the server is asked (`feed`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxy.limits import NO_PRICE, too_dear
+from proxy.limits import NO_PRICE, too_dear, unpriced
 from proxy.policy import parser
-from proxy.policy.plan import Plan, Refusal
 from proxy.policy.rules import StatementKind
-from proxy.ports import PRICED_NAME, Price, Priced
+from proxy.ports import PRICED_NAME, Price, Priced, UnpricedError
 from proxy.prepared import Statement
+from proxy.refusals import refusal_response
+from proxy.scrub import nowhere, scrub_error
+from proxy.wire.messages import ErrorResponse
 
 _FREE = frozenset({None, StatementKind.TRANSACTION, StatementKind.SET, StatementKind.SHOW})
 
 _QUERIES = frozenset({"select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"})
+_TEMPORARY = "pg_temp"
+_NOT_ALLOWED = "42501"
+"""Of the proxy's own account it says nothing about the session's."""
 _HOLDERS = frozenset({"declare_cursor_stmt", "create_table_as_stmt", "explain_stmt", "copy_stmt"})
 """Statements with a query inside."""
 
 
-async def over_cost(price: Price | None, statement: Statement, limit: float) -> Refusal | None:
-    """The refusal of a statement that would cost more than `limit`, or whose cost nobody could say in time.
+async def over_cost(
+    price: Price | None, statement: Statement, limit: float, user: str, settings: Mapping[str, str]
+) -> ErrorResponse | None:
+    """The refusal of a statement that would cost more than `limit`, or whose cost nobody could say.
 
-    A query that the server does not know goes on: it says what is wrong itself.
+    `settings` are those that constants are read by; `user` waits. A query over temporary tables goes on without a
+    price. What is wrong with a query is told in PostgreSQL's words: it may not run to hear them from the server.
     """
-    for part in priced_parts(statement.plan, statement.path, statement.types or ()):
+    for part in priced_parts(statement, user, tuple(settings.items())):
         if price is None:
-            return NO_PRICE
+            return refusal_response(NO_PRICE)
         try:
             cost = await price(part)
         except TimeoutError:
-            return NO_PRICE
+            return refusal_response(NO_PRICE)
+        except UnpricedError as unknown:
+            return _told(unknown.error)
         if cost is not None and cost > limit:
-            return too_dear(limit)
+            return refusal_response(too_dear(limit))
     return None
 
 
-def priced_parts(plan: Plan, search_path: tuple[str, ...], types: tuple[int, ...]) -> list[Priced]:
-    """The queries of the planned text; `types` are those that its Parse declared."""
+def priced_parts(statement: Statement, user: str, settings: tuple[tuple[str, str], ...]) -> list[Priced]:
+    """The queries of the planned text."""
+    plan, types = statement.plan, statement.types or ()
     if all(planned.kind in _FREE for planned in plan.statements):
         return []
     found: list[Priced] = []
     for raw in parser.parse(plan.sql).stmts:
         for text, prepares in _texts(raw.stmt):
-            found.append(Priced(text, search_path, types, prepares=prepares))
+            temporary = _names_temporary(raw.stmt)
+            found.append(Priced(text, statement.path, types, prepares, temporary, settings, user))
     return found
+
+
+def _told(error: ErrorResponse) -> ErrorResponse:
+    """The server's own error where it is about the query, and would be the same in the session: a name or a type."""
+    if error.sqlstate.startswith("42") and error.sqlstate != _NOT_ALLOWED:
+        return scrub_error(error, nowhere)
+    return refusal_response(unpriced(error.sqlstate))
+
+
+def _names_temporary(statement: Any) -> bool:
+    """The veil writes their schema out."""
+    references = (node for node in parser.nodes_of(statement) if node.DESCRIPTOR.name == "RangeVar")
+    return any(reference.schemaname == _TEMPORARY for reference in references)
 
 
 def _texts(wrapper: Any) -> Iterator[tuple[str, bool]]:

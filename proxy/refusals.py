@@ -39,6 +39,13 @@ def poison_parse(name: str = POISON_NAME) -> Parse:
     return Parse(name, POISON)
 
 
+def poison_for(message: Query | Parse | None) -> Query | Parse:
+    """In place of a message that is refused; None: of one that is neither, and is extended."""
+    if isinstance(message, Query):
+        return poison_query()
+    return poison_parse() if message is None else poison_parse(message.name)
+
+
 def refusal_response(refusal: Refusal) -> ErrorResponse:
     """The refusal as the client sees it."""
     fields = (
@@ -86,6 +93,11 @@ END_AND_MORE = Refusal(
     "a text that ends a transaction with changes to search_path or temporary tables cannot go on with statements that "
     "name things",
     hint="Send the end of the transaction by itself, and the rest after it.",
+)
+EXECUTES_QUERIES = Refusal(
+    "0A000",
+    "EXECUTE runs queries only for this role",
+    hint="Bind and execute the statement by protocol, or send it by itself.",
 )
 CURSOR_STALE = Refusal(
     "55000",

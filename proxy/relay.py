@@ -5,7 +5,8 @@ the other. The line can be stopped (`hold`, `wait`): then the client's messages 
 holds enough, the client is paused as well; it is read until then, so that its leaving is noticed.
 
 How it ends: the client leaves, the server does, somebody breaks the protocol, or the proxy shuts down. Whoever is
-still there gets an error, if no message to it is half sent; a server that works for nobody gets a CancelRequest.
+still there gets an error, if no message to it is half sent; a server that works for nobody gets a CancelRequest. What
+runs under a limit is held to it, and counts, until the server itself has closed.
 
 It does not know messages: `session` and `answers` do.
 """
@@ -13,18 +14,17 @@ It does not know messages: `session` and `answers` do.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from proxy.answers import ROWS, Answers
 from proxy.conversation import Conversation, Entry
 from proxy.errors import InternalError, PgveilError, ShutdownError, UpstreamError
-from proxy.limits import Deadline
 from proxy.order import FLUSH
+from proxy.overdue import Overdue
 from proxy.policy.rules import Identity
-from proxy.ports import Canceller, Pipe, Services, Spawn, Task
+from proxy.ports import Links, Services, Task
 from proxy.session import Session
-from proxy.wire.buffer import MAX_FRAME, Frame, FrameBuffer
+from proxy.wire.buffer import Frame, FrameBuffer
 from proxy.wire.codec import Code
 from proxy.wire.messages import IDLE, Terminate, error_response
 
@@ -33,24 +33,7 @@ HELD_BYTES = 64 * 1024
 REPORT_BYTES = 1024 * 1024
 """How many bytes move between two reports to the metrics."""
 
-AGAIN_SECONDS = 1.0
-"""Between two requests to cancel what is overdue."""
-
 _FROM_CLIENT = frozenset({Code.COPY_DATA})
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """A session's connections, and what it may do beside them."""
-
-    client: Pipe
-    upstream: Pipe
-    cancel_upstream: Canceller
-    spawn: Spawn
-    call_later: Callable[[float, Callable[[], None]], Task]
-    ended: Callable[[], None]
-    """Called once: both connections are being closed, and whoever made them sees to it that they are."""
-    max_frame: int = MAX_FRAME
 
 
 class Relay:
@@ -68,10 +51,14 @@ class Relay:
         self.upstream = UpstreamSide(self)
         self._task: Task | None = None
         self._waiting: tuple[Frame, Entry] | None = None
-        self._running: Entry | None = None
-        self._timer: Task | None = None
+        self._overdue = Overdue(talk, links, self)
         self._upstream_full = False
         self._leaving = self._ended = self._draining = False
+        self._alone = False
+        """The client has gone, and the server works on what it asked before, within its limits."""
+        self._unread = 0
+        """Bytes that nobody was there to read."""
+        self._finished = False
         self._received = self._sent = 0
 
     def __repr__(self) -> str:
@@ -108,6 +95,8 @@ class Relay:
             else:
                 self._talk.to_upstream.append(item.raw)
         self._answers.flush_made()
+        if self._talk.to_upstream and self._talk.untold:
+            self._talk.to_upstream.append(FLUSH)
         self._flush()
         self._watch_running()
         self._pace_client()
@@ -120,10 +109,14 @@ class Relay:
             take(item)
         self._flush()
         self._watch_running()
-        if self._waiting is not None and self._waiting[1].done:
-            self._go_on()
+        self._go_on()
         if self._draining and self.idle:
             self.fail(_going_down())
+        elif self._alone and not self._talk.busy:
+            self._end()
+            self._links.upstream.close()
+        elif self._alone and self._unread >= HELD_BYTES:
+            self._abandon()
 
     def _flush(self) -> None:
         talk = self._talk
@@ -131,8 +124,11 @@ class Relay:
             data = talk.to_client[0] if len(talk.to_client) == 1 else b"".join(talk.to_client)
             talk.to_client.clear()
             self._sent += len(data)
-            self._links.client.send(bytes(data) if isinstance(data, bytearray) else data)
-        if talk.to_upstream:
+            if self._alone:
+                self._unread += len(data)
+            else:
+                self._links.client.send(bytes(data) if isinstance(data, bytearray) else data)
+        if talk.to_upstream and not self._overdue.stopping:
             data = talk.to_upstream[0] if len(talk.to_upstream) == 1 else b"".join(talk.to_upstream)
             talk.to_upstream.clear()
             self._links.upstream.send(bytes(data) if isinstance(data, bytearray) else data)
@@ -169,7 +165,7 @@ class Relay:
 
     @property
     def _held(self) -> bool:
-        return self._task is not None or self._waiting is not None
+        return self._task is not None or self._waiting is not None or self._overdue.stopping
 
     @property
     def idle(self) -> bool:
@@ -198,7 +194,7 @@ class Relay:
 
     def _go_on(self) -> None:
         """The answer that the line was waiting for has come."""
-        if self._waiting is None:
+        if self._waiting is None or not self._waiting[1].done or self._overdue.stopping:
             return
         frame, self._waiting = self._waiting[0], None
         self._session.take(frame)
@@ -206,27 +202,20 @@ class Relay:
 
     def _watch_running(self) -> None:
         """What is to be answered next has until its deadline, counted from here."""
-        talk = self._talk
-        if not talk.busy:
-            self._session.rest()
-        entry = talk.against_time
-        if entry is self._running:
-            return
-        self._running, talk.overdue = entry, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if entry is not None and entry.note is not None and entry.note.deadline is not None:
-            deadline = entry.note.deadline
-            self._timer = self._links.call_later(deadline.seconds, lambda: self._expire(entry, deadline))
+        if not self._talk.busy:
+            self._session.bounds.rest()
+        self._overdue.watch()
 
-    def _expire(self, entry: Entry, deadline: Deadline) -> None:
-        if entry is not self._talk.against_time or self._ended:
-            return
-        self._talk.overdue = deadline
-        self._links.spawn(self._links.cancel_upstream())
-        # A server that has not begun yet does not hear it.
-        self._timer = self._links.call_later(AGAIN_SECONDS, lambda: self._expire(entry, deadline))
+    @property
+    def mid_message(self) -> bool:
+        return self._from_client.inside
+
+    def flush(self) -> None:
+        self._flush()
+
+    def resume(self) -> None:
+        self._guarded(self._go_on)
+        self._guarded(self._work)
 
     async def cancel(self) -> None:
         """The client's CancelRequest has come: a question stops here, a statement in the server."""
@@ -246,15 +235,18 @@ class Relay:
     def client_lost(self) -> None:
         if self._ended:
             return
-        self._end()
-        if self._talk.busy and not self._leaving:
-            self._links.spawn(self._links.cancel_upstream())
-            self._links.upstream.abort()
+        if self._leaving and self._limited:
+            self._alone = True
+            self._links.upstream.resume_reading()
+        elif self._talk.busy and not self._leaving:
+            self._abandon()
         else:
+            self._end()
             self._dismiss_upstream()
 
     def upstream_lost(self) -> None:
         if self._ended:
+            self._finish()
             return
         if self._leaving or self._answers.said_goodbye:
             self._end()
@@ -264,7 +256,8 @@ class Relay:
                 UpstreamError(
                     "the connection to the database was lost",
                     hint="Connect again; what was not committed is undone.",
-                )
+                ),
+                now=True,
             )
 
     def drain(self) -> None:
@@ -275,26 +268,46 @@ class Relay:
 
     def stop(self) -> None:
         """Ends the session now."""
-        if not self._ended:
-            self.fail(_going_down())
+        if self._ended:
+            self._links.upstream.abort()
+            self._finish()
+        else:
+            self.fail(_going_down(), now=True)
 
-    def fail(self, error: PgveilError) -> None:
-        """Ends the session with an error, which the client gets unless a message to it is half sent."""
+    def fail(self, error: PgveilError, *, now: bool = False) -> None:
+        """Ends the session with an error, which the client gets unless a message to it is half sent. `now`: it is not
+        waited for a server that still runs something under a limit."""
         if self._ended:
             return
         self._talk.to_upstream.clear()
-        if self._from_upstream.inside:
+        if self._from_upstream.inside and not self._answers.dropping:
             self._talk.to_client.clear()
         else:
             self._talk.to_client.append(error_response(error, "FATAL").encode())
         self._flush()
-        self._end()
-        self._links.client.close()
         if self._talk.busy:
+            self._abandon(now=now)
+        else:
+            self._end()
+            self._dismiss_upstream()
+        self._links.client.close()
+
+    @property
+    def _limited(self) -> bool:
+        """Whether the server runs something that a limit holds for."""
+        return self._talk.busy and (self._session.bounds.counted or self._talk.against_time is not None)
+
+    def _abandon(self, *, now: bool = False) -> None:
+        """Nobody waits for what the server runs. It may not have begun, or have more to begin: what is limited is
+        cancelled again until it closes."""
+        if now or not self._limited:
+            self._end()
             self._links.spawn(self._links.cancel_upstream())
             self._links.upstream.abort()
-        else:
-            self._dismiss_upstream()
+            return
+        self._shut()
+        self._dismiss_upstream()
+        self._overdue.cancel_until(lambda: self._finished)
 
     def _dismiss_upstream(self) -> None:
         if not self._leaving:
@@ -302,14 +315,24 @@ class Relay:
         self._links.upstream.close()
 
     def _end(self) -> None:
+        self._shut()
+        self._finish()
+
+    def _shut(self) -> None:
+        """Nothing more goes to the client."""
         self._ended = True
         self._report()
-        self._session.rest()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._links.ended()
+        self._overdue.end()
         if self._task is not None:
             self._task.cancel()
+
+    def _finish(self) -> None:
+        """Nothing more comes from the server."""
+        if not self._finished:
+            self._finished = True
+            self._session.bounds.end()
+            self._overdue.end()
+            self._links.ended()
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Runs a step. Whatever it raises ends the session: nothing is known of its state any more."""

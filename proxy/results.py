@@ -48,7 +48,7 @@ def result_of(talk: Conversation, entry: Entry, copy_format: int | None = None) 
         return None
     if copy_format is None:
         return Result(tally)
-    head = 1 if tally.max_rows is not None and copy_format == TEXT and _has_header(statement.plan.sql, at) else 0
+    head = 1 if copy_format == TEXT and _has_header(statement.plan.sql, at) else 0
     return Result(tally, binary=copy_format == BINARY, head=head)
 
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 
 from proxy.admission import upstream_parameters
 from proxy.answers import REPORTED, check_parameter
-from proxy.conversation import Conversation
+from proxy.conversation import READ_BY, Conversation
 from proxy.errors import AuthorizationError, InternalError, PgveilError, ShutdownError, UpstreamError
 from proxy.handshake import Door, authenticate, open_stream, read_startup
 from proxy.limits import Running
 from proxy.policy.rules import Identity
-from proxy.ports import AskerPort, LoginWatcher, Price, Services, Veils, Watcher
-from proxy.relay import Links, Relay
+from proxy.ports import AskerPort, Links, LoginWatcher, Price, Services, Veils, Watcher
+from proxy.relay import Relay
 from proxy.scrub import nowhere, scrub_error, scrub_notice
 from proxy.searchpath import SearchPath, parse_path
 from proxy.settings import UpstreamDsn
@@ -246,7 +246,9 @@ class Server:
             ended=ended.set,
             max_frame=MAX_FRAME if identity.bypass else MASKED_FRAME,
         )
-        relay = Relay(Conversation(identity, path), services, links)
+        talk = Conversation(identity, path)
+        talk.settings.update((s.name, s.value) for s in upstream.parameters if s.name in READ_BY)
+        relay = Relay(talk, services, links)
         key = self.sessions.make_key(long=entrant.startup.long_cancel_keys)
         self.sessions.add(key, relay)
         entrant.stream.send(_greeting(identity, upstream, key))

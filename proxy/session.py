@@ -21,27 +21,26 @@ from functools import partial
 from time import perf_counter
 
 from proxy.age import Age
+from proxy.bounds import Bounds
 from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import PgveilError, ProtocolError
-from proxy.limits import Deadline, Slot, deadline
 from proxy.nl.carriers import Question, find_question, may_ask
 from proxy.order import FLUSH, Line, Order, position_in
 from proxy.policy.plan import Plan, Refusal
 from proxy.ports import Asking, Services, StatementEvent
 from proxy.prepared import Statement
-from proxy.pricing import over_cost
 from proxy.refusals import (
     CANCELLED,
     NO_FUNCTION_CALL,
     TOO_LONG,
     TOO_MANY_NAMES,
     placed_response,
-    poison_parse,
+    poison_for,
     poison_query,
     refusal_response,
 )
 from proxy.results import tally_of
-from proxy.verdict import LARGE_TEXT, decide, decide_apart
+from proxy.verdict import LARGE_TEXT, decide_apart, decide_here
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import EncodingError
 from proxy.wire.messages import (
@@ -77,7 +76,7 @@ class Session:
         self._services = services
         self._line = line
         self._age = Age(talk, services.veils)
-        self._slot = Slot(services.running, talk.identity.roles)
+        self.bounds = Bounds(talk, services)
         self._asking = self._cancelled = False
         self._handlers: Mapping[int, Callable[[Frame], None]] = {
             ord("Q"): self._statement,
@@ -109,10 +108,6 @@ class Session:
         """The client wants what runs to stop. True: it runs here, and what `hold` was given is to be cancelled."""
         self._cancelled = self._asking
         return self._asking
-
-    def rest(self) -> None:
-        """Nothing of the session runs in the server any more. As often as one likes."""
-        self._slot.release()
 
     # The line
 
@@ -186,14 +181,13 @@ class Session:
             return
         types = order.message.parameter_types if isinstance(order.message, Parse) else None
         scope = talk.scope
-        generation = self._services.veils.generation if order.verdict is None else order.generation
-        if len(order.sql) > LARGE_TEXT and order.verdict is None:
+        if len(order.sql) > LARGE_TEXT and order.decided is None:
             self._line.hold(partial(self._decide_apart, order, types))
             return
-        verdict = order.verdict or decide(self._services.veils.veil, order.sql, scope, types)
+        verdict, generation, shows = order.decided or decide_here(self._services.veils, order.sql, scope, types)
         if isinstance(verdict, Refusal):
             if verdict.unknown is not None and not order.refreshed:
-                self._line.hold(lambda: self._refresh(replace(order, verdict=None)))
+                self._line.hold(lambda: self._refresh(replace(order, decided=None)))
             else:
                 self._refuse(order.message, placed_response(verdict, order.position), order.sql, decided=True)
             return
@@ -202,12 +196,13 @@ class Session:
             self._refuse(order.message, refusal, order.sql)
             return
         made = (generation, order.position, bool(order.generated), types, scope.temps)
-        self._admit(order, Statement(order.sql, verdict, scope.path, *made), perf_counter() - started)
+        statement = Statement(order.sql, verdict, scope.path, *made, priced=order.priced_at(verdict), shows=shows)
+        self._admit(order, statement, perf_counter() - started)
 
     async def _decide_apart(self, order: Order, types: tuple[int, ...] | None) -> None:
         """A text of this size would hold everybody else's sessions."""
-        verdict, generation = await decide_apart(self._services.veils, order.sql, self._talk.scope, types)
-        self._decide(replace(order, verdict=verdict, generation=generation))
+        decided = await decide_apart(self._services.veils, order.sql, self._talk.scope, types)
+        self._decide(replace(order, decided=decided))
 
     async def _refresh(self, order: Order) -> None:
         await self._services.veils.refresh()
@@ -216,10 +211,10 @@ class Session:
     def _admit(self, order: Order, statement: Statement, seconds: float) -> None:
         """What the policy's limits have to say before it runs."""
         plan = statement.plan
-        if plan.limits is not None and plan.limits.max_cost is not None and order.priced != plan.sql:
-            self._line.hold(partial(self._price, order, statement, plan.limits.max_cost))
+        if statement.unpriced is not None:
+            self._line.hold(partial(self._price, order, statement, statement.unpriced))
             return
-        refusal = self._no_room(statement) if isinstance(order.message, Query) else None
+        refusal = self.bounds.room(statement) if isinstance(order.message, Query) else None
         if refusal is not None:
             self._refuse(order.message, refusal, order.sql)
             return
@@ -229,29 +224,22 @@ class Session:
 
     async def _price(self, order: Order, statement: Statement, limit: float) -> None:
         """PostgreSQL's estimate; then it is decided again, for the policy may have changed meanwhile."""
+        refusal = await self._priced(statement, limit)
+        if refusal is None:
+            self._decide(replace(order, priced=(statement.plan.sql, limit)))
+        else:
+            self._refuse(order.message, refusal, order.sql)
+
+    async def _priced(self, statement: Statement, limit: float) -> ErrorResponse | None:
         self._asking = True
         try:
-            refusal = await over_cost(self._services.price, statement, limit)
+            return await self.bounds.price(statement, limit)
         except asyncio.CancelledError:
             if not self._cancelled:
                 raise
-            refusal = CANCELLED
+            return refusal_response(CANCELLED)
         finally:
             self._asking = self._cancelled = False
-        if refusal is None:
-            self._decide(replace(order, priced=statement.plan.sql))
-            return
-        if refusal is not CANCELLED:
-            self._services.watcher.limited("max_cost")
-        self._refuse(order.message, refusal_response(refusal), order.sql)
-
-    def _no_room(self, statement: Statement | None) -> ErrorResponse | None:
-        """The refusal where the role runs as much as it may."""
-        refusal = None if statement is None else self._slot.take(statement.plan)
-        if refusal is None:
-            return None
-        self._services.watcher.limited("max_concurrent")
-        return refusal_response(refusal)
 
     def _send(self, order: Order, statement: Statement) -> None:
         """Upstream, with the notice of what was written for a question before its reply."""
@@ -259,12 +247,9 @@ class Session:
         for sql in order.generated:
             notice = notice_response(f"pgveil: ask ran: {sql}")
             talk.replies.expect(Expected(Request.MADE, made=notice.encode()))
-        if order.raw is not None and not statement.plan.rewritten:
-            data = order.raw
-        else:
-            data = replace(message, query=statement.plan.sql.encode()).encode()
+        data = order.to_send(statement.plan)
         if isinstance(message, Query):
-            entry: Entry = Expected(Request.QUERY, Note(statement, deadline=self._deadline(statement)))
+            entry: Entry = Expected(Request.QUERY, Note(statement, deadline=self.bounds.time(statement)))
             talk.send(data, entry)
             talk.watch_end(entry)
             talk.watch(statement, entry)
@@ -282,12 +267,8 @@ class Session:
         _, path, temps = self._talk.scope
         names = (path if self._talk.masked else None, types, temps)
         self._services.watcher.statement(StatementEvent(sql, None, error.sqlstate, None, *names, decided=decided))
-        if isinstance(message, Query):
-            poison: Query | Parse = poison_query()
-        else:
-            poison = poison_parse() if message is None else poison_parse(message.name)
         request = Request.QUERY if isinstance(message, Query) else Request.PARSE
-        self._talk.send(poison.encode(), Expected(request, replacement=error.encode()))
+        self._talk.send(poison_for(message).encode(), Expected(request, replacement=error.encode()))
 
     def _not_text(self, message: Query | Parse, frame: Frame, error: EncodingError) -> None:
         """Not UTF-8: a bypass session may speak another encoding, in which it asks nothing."""
@@ -298,31 +279,50 @@ class Session:
 
     # What names a statement that was decided
 
-    def _bind(self, frame: Frame) -> None:
+    def _bind(self, frame: Frame, paid: str | None = None) -> None:
+        """`paid`: the text whose cost was found to be within the limit."""
         talk = self._talk
         if talk.replies.skipping:
             return
-        if talk.waits_for is not None:
-            self._line.wait(frame, talk.waits_for)
-            return
         portal, name = bind_names(frame)
+        unsettled = talk.waits_for or talk.prepared.unsure_statement(name)
+        if unsettled is not None:
+            self._line.wait(frame, unsettled)
+            return
         if talk.prepared.portals.full:
             self._refuse(None, refusal_response(TOO_MANY_NAMES))
             return
         refusal = self._age.of_name(name)
         statement = talk.prepared.statements.find(name)
-        if refusal is not None:
-            statement = self._age.planned_again(name)
-            if statement is None:
-                self._refuse(None, refusal)
+        again = None if refusal is None else self._age.planned_again(name)
+        statement = statement if refusal is None else again
+        if statement is not None and statement.unpriced is not None:
+            if statement.plan.sql != paid:
+                self._line.hold(partial(self._price_again, frame, statement, statement.unpriced))
                 return
-            self._prepare_again(name, statement)
+            priced = replace(statement, priced=statement.unpriced)
+            talk.prepared.statements.renew(name, statement, priced)
+            statement, again = priced, again and priced
+        refusal = refusal if statement is None else self.bounds.room(statement)
+        if refusal is not None:
+            self._refuse(None, refusal)
+            return
+        if again is not None:
+            self._prepare_again(name, again)
         if statement is not None:
             statement = replace(statement, tally=tally_of(statement.plan))
-        entry: Entry = Expected(Request.BIND, Note(statement, portal))
+        entry: Entry = Expected(Request.BIND, Note(statement, portal, deadline=self.bounds.time(statement)))
         talk.send(frame.raw, entry)
         if statement is not None:
             talk.prepared.portals.sent(portal, statement, entry)
+
+    async def _price_again(self, frame: Frame, statement: Statement, limit: float) -> None:
+        """The policy limits the cost since the statement was prepared."""
+        refusal = await self._priced(statement, limit)
+        if refusal is None:
+            self._bind(frame, statement.plan.sql)
+        else:
+            self._refuse(None, refusal)
 
     def _prepare_again(self, name: str, statement: Statement) -> None:
         """Ahead of a Bind, in the client's place: it hears of it only if it fails."""
@@ -341,19 +341,20 @@ class Session:
             return
         if talk.replies.skipping:
             return
-        if talk.waits_for is not None:
-            self._line.wait(frame, talk.waits_for)
-            return
         message = decode_frontend(frame)
         if not isinstance(message, Execute):
             raise ProtocolError(f"{type(message).__name__} is no Execute")
+        unsettled = talk.waits_for or talk.prepared.unsure_portal(message.portal)
+        if unsettled is not None:
+            self._line.wait(frame, unsettled)
+            return
         refusal = self._age.of_portal(message.portal)
         statement = talk.prepared.portal(message.portal)
-        refusal = refusal or self._no_room(statement)
+        refusal = refusal or self.bounds.room(statement)
         if refusal is not None:
             self._refuse(None, refusal)
             return
-        entry: Entry = Expected(Request.EXECUTE, Note(statement, deadline=self._deadline(statement)))
+        entry: Entry = Expected(Request.EXECUTE, Note(statement, deadline=self.bounds.time(statement)))
         talk.send(frame.raw, entry)
         talk.watch(statement, entry)
         if statement is not None and statement.plan.limits is not None:
@@ -371,10 +372,13 @@ class Session:
     # The rest
 
     def _sync(self, frame: Frame) -> None:
-        entry: Entry = Expected(Request.SYNC)
-        self._talk.send(frame.raw, entry)
-        if self._talk.masked:
-            self._talk.watch_end(entry)
+        talk = self._talk
+        limit = self.bounds.time_of_sync()
+        entry: Entry = Expected(Request.SYNC, None if limit is None else Note(deadline=limit))
+        talk.send(frame.raw, entry)
+        if talk.masked:
+            talk.prepared.synced()
+            talk.watch_end(entry)
 
     def _function_call(self, frame: Frame) -> None:
         if not self._talk.masked:
@@ -393,7 +397,3 @@ class Session:
     def _pass(self, frame: Frame, request: Request) -> None:
         """As it came."""
         self._talk.send(frame.raw, Expected(request))
-
-    def _deadline(self, statement: Statement | None) -> Deadline | None:
-        ask_seconds = self._services.ask_seconds if statement is not None and statement.asked else None
-        return None if statement is None else deadline(statement.plan, ask_seconds)

@@ -55,9 +55,15 @@ class Tally:
         self.cut = self._over(1, size)
         return self.cut is None and self.takes(1, size)
 
+    def take_head(self, size: int) -> None:
+        """Counts what is no row, and always passes."""
+        self._bytes += size
+
     def skip(self, rows: int) -> int:
         """MOVE has gone past so many rows: how many of them the client may know of."""
-        left = rows if self.max_rows is None else max(0, min(rows, self.max_rows - self.shown))
+        if self._scrolled or self.max_rows is None:  # the LIMIT in the server holds for what scrolls
+            return rows
+        left = max(0, min(rows, self.max_rows - self.shown))
         self.shown += left
         if left < rows:
             self.cut = "max_rows"
@@ -100,8 +106,12 @@ class Result:
     head: int = 0
     dropped: int = 0
     _dropping: bool = False
-    """The message that is under way does not pass."""
     _first: bool = True
+
+    @property
+    def dropping(self) -> bool:
+        """Whether the message that is under way does not pass."""
+        return self._dropping
 
     def take(self, run: Run) -> Bytes:
         """What of the run passes."""
@@ -150,6 +160,7 @@ class Result:
         """Whether the message of this length is a row that fits, or none at all."""
         if self.head:
             self.head -= 1
+            self.tally.take_head(1 + length)
             return True
         if self.binary and length == (_EMPTY_BINARY if self._first else _TRAILER):
             return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +14,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Configuration, Pgveil, serving
+from conftest import Configuration, Pgveil, create_database, serving
 from office_world import write_policy
-from probes import DATABASE, POLICY, eventually, sample
+from probes import DATABASE, POLICY, TABLES, eventually, sample
 from raw_client import RawClient, Reply
+
+from proxy import localpg
 
 LOOK = "SELECT code FROM people WHERE id = 1"
 GRACE = timedelta(seconds=5)
@@ -36,8 +40,8 @@ class Excepting:
     def until(self, moment: datetime) -> None:
         """The analyst sees everything until then; returns when that is in force."""
         before = sample(self.proxy, 'pgveil_policy_loads_total{outcome="ok"}')
-        exception = f"{{role: analyst, until: '{moment.isoformat()}', reason: ticket zq-4711, approved_by: kim}}"
-        (self.policies / "office.yaml").write_text(POLICY.replace("except: [dba]", f"except: [dba, {exception}]"))
+        excepted = POLICY.replace("except: [dba]", f"except: [dba, {exception(moment)}]")
+        (self.policies / "office.yaml").write_text(excepted)
         loaded = 'pgveil_policy_loads_total{outcome="ok"}'
         eventually(lambda: sample(self.proxy, loaded) > before, "the exception is in force")
 
@@ -102,6 +106,50 @@ def test_nothing_that_was_prepared_or_bound_before_outlives_it(excepting: Except
         portal.send(b"E", b"waits\0" + struct.pack("!i", 0))
         portal.send(b"S", b"")
         assert portal.reply().error["R"] == "RevalidateCachedQuery"
+
+
+def test_on_the_floor_what_was_begun_before_is_not_read_on(postgres: localpg.LocalPostgres, tmp_path: Path) -> None:
+    """The views there end an exception by themselves, but rows that a cursor has made already stay as they were."""
+    dsn = create_database(postgres, "floor_until", TABLES)
+    end = datetime.now(UTC) + 3 * GRACE
+    policies = write_policy(tmp_path, POLICY.replace("except: [dba]", f"except: [dba, {exception(end)}]"))
+    command = [sys.executable, "-m", "proxy", "harden", "--upstream", dsn, "--policies", str(policies)]
+    script = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    with psycopg.connect(postgres.dsn_for("floor_until", "postgres"), autocommit=True) as direct:
+        direct.execute(script.stdout.encode())
+    configuration = Configuration(dsn, policies, {"upstream": {"dsn": dsn, "login": "floor"}})
+    with serving(configuration, tmp_path) as proxy:
+        clients = [RawClient(proxy.host, proxy.port, "analyst", "floor_until") for _ in range(3)]
+        held, sorting, portal = clients
+        assert held.simple(f"DECLARE c CURSOR WITH HOLD FOR {SORTED}").error == {}
+        sorting.simple("BEGIN")
+        assert sorting.simple(f"DECLARE c CURSOR FOR {SORTED}").error == {}
+        portal.simple("BEGIN")
+        portal.send(b"P", f"look\0{SORTED}\0".encode() + struct.pack("!h", 0))
+        portal.send(b"B", b"waits\0look\0" + struct.pack("!hhh", 0, 0, 0))
+        for client in clients[:2]:
+            assert client.simple("FETCH 1 FROM c").data == [b"\0\x01\0\0\0\x06zq8x-1"]
+        assert part(portal).data == [b"\0\x01\0\0\0\x06zq8x-1"]
+        while datetime.now(UTC) < end:
+            time.sleep(0.05)
+        for client in clients[:2]:
+            assert client.simple("FETCH 1 FROM c").error["C"] == "55000"
+        assert part(portal).error["R"] == "RevalidateCachedQuery"
+        for client in clients:
+            client.socket.close()
+
+
+SORTED = "SELECT code FROM people ORDER BY id"
+
+
+def part(client: RawClient) -> Reply:
+    client.send(b"E", b"waits\0" + struct.pack("!i", 1))
+    client.send(b"S", b"")
+    return client.reply()
+
+
+def exception(moment: datetime) -> str:
+    return f"{{role: analyst, until: '{moment.isoformat()}', reason: ticket zq-4711, approved_by: kim}}"
 
 
 def prepare(client: RawClient) -> None:

@@ -79,7 +79,7 @@ def is_unfenced(sql: str, catalog: Catalog) -> bool:
 def copied(sql: str, name: str, table: str, catalog: Catalog) -> list[str]:
     tree = parser.parse(sql)
     target = Target(name, catalog.relations[("hr", table)], frozenset())
-    return copies(tree.stmts[0].stmt.select_stmt, target, facts(tree, catalog))
+    return copies(tree.stmts[0].stmt.select_stmt, [target], facts(tree, catalog)).get(name, [])
 
 
 def view(table: str, alias: str, *conditions: str, fence: bool) -> str:
@@ -232,9 +232,9 @@ def test_a_copy_changes_no_answer(connection: Connection, catalog: Catalog, join
 
 def test_a_moved_condition_finds_the_row_behind_the_mask(connection: Connection, catalog: Catalog) -> None:
     tree = parser.parse("SELECT id, ssn FROM hr.staff AS s WHERE ssn = '40' AND id > 3")
-    target = Target("s", catalog.relations[("hr", "staff")], frozenset({"ssn"}))
-    select = tree.stmts[0].stmt.select_stmt
-    inside = moved(select, target, frozenset({"ssn"}), facts(tree, catalog))
+    target = Target("s", catalog.relations[("hr", "staff")], frozenset({"ssn"}), frozenset({"ssn"}))
+    inside = moved(tree.stmts[0].stmt.select_stmt, [target], facts(tree, catalog))["s"]
+    assert inside.columns == {"ssn"}
     assert parser.deparse(tree) == "SELECT id, ssn FROM hr.staff s WHERE id > 3"
-    masked = f"(SELECT t.id, '***'::text AS ssn FROM hr.staff AS t WHERE {FILTER} AND {inside[0]}) AS s"
+    masked = f"(SELECT t.id, '***'::text AS ssn FROM hr.staff AS t WHERE {FILTER} AND {inside.text}) AS s"
     assert connection.execute(f"SELECT id, ssn FROM {masked} WHERE id > 3").fetchall() == [(40, "***")]

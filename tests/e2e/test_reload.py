@@ -67,6 +67,15 @@ def test_a_change_is_in_force_within_a_second(proxy: Pgveil, policies: Path) -> 
     assert min(taken) < 1
 
 
+def test_the_statement_before_a_change_does_not_matter_to_the_next(proxy: Pgveil, policies: Path) -> None:
+    with connect(proxy) as session:
+        session.execute("SELECT code FROM people WHERE id = %s", (1,))
+        before = sample(proxy, GOOD)
+        written(policies / "office.yaml", masked_as("another"))
+        eventually(lambda: sample(proxy, GOOD) > before, "the new policy is in force")
+        assert session.execute("SELECT %s::int", (1,)).fetchone() == (1,)
+
+
 def test_files_that_come_and_go(proxy: Pgveil, policies: Path) -> None:
     more = "version: 1\nmasks:\n  - {columns: [public.people.name], mask: constant, with: {value: x}, except: [dba]}\n"
     with connect(proxy) as session:

@@ -21,9 +21,9 @@ from proxy.errors import PgveilError
 from proxy.limits import Running
 from proxy.policy.plan import Effect, Plan, PlannedStatement, Refusal
 from proxy.policy.rules import Identity, StatementKind
-from proxy.ports import Asking, Priced, Services, StatementEvent, Task
+from proxy.ports import Asking, Links, Priced, Services, StatementEvent, Task
 from proxy.refusals import POISON
-from proxy.relay import Links, Relay
+from proxy.relay import Relay
 from proxy.searchpath import SearchPath
 from proxy.wire.buffer import Frame, FrameBuffer
 from proxy.wire.messages import (
@@ -118,10 +118,16 @@ class FakeVeils:
     after_refresh: dict[str, Verdict] = field(default_factory=dict)
     temps: frozenset[str] = frozenset()
     types: tuple[int, ...] = ()
+    written_out: FakeVeils | None = None
+    """On the floor: what the masked views show, under the same texts."""
 
     @property
     def veil(self) -> FakeVeils:
         return self
+
+    @property
+    def inline(self) -> FakeVeils:
+        return self.written_out or self
 
     def decide(
         self,
@@ -182,7 +188,7 @@ class FakeAsker:
 
 @dataclass
 class FakePricer:
-    """Prices by a word in the text; 1 for every other. None: not known; an exception is raised."""
+    """Prices by a word in the text; 1 for every other. None: of a temporary table; an exception is raised."""
 
     prices: dict[str, float | Exception | None] = field(default_factory=dict)
     gate: asyncio.Event | None = None
@@ -258,6 +264,8 @@ class Scripted:
         self.watcher = FakeWatcher()
         self.client_pipe, self.server_pipe = FakePipe(), FakePipe()
         self.cancels = self.ends = 0
+        self.cancelling: asyncio.Event | None = None
+        """Holds every CancelRequest on its way until it is set."""
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.talk = Conversation(identity, SearchPath(path, "app"))
         links = Links(
@@ -294,6 +302,8 @@ class Scripted:
 
     async def _cancel(self) -> None:
         self.cancels += 1
+        if self.cancelling is not None:
+            await self.cancelling.wait()
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> FakeTimer:
         self.timers.append((seconds, call))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scripted import POISONED, Scripted, plan, poison_parse, poison_query
+from scripted import POISONED, FakeVeils, Scripted, error, plan, poison_parse, poison_query
 from test_line import BLOCK, IDLE, codes
 
 from proxy.policy.plan import Effect, Refusal
@@ -140,6 +140,73 @@ def test_a_text_may_declare_and_fetch() -> None:
     talk = declared()
     talk.client(Query(f"{DECLARE};{FETCH}".encode()))
     assert talk.at_server() == [Query(b"both")]
+
+
+class TestOnTheFloor:
+    """The text to run stays the same there: what the views show is another text."""
+
+    def floored(self) -> Scripted:
+        talk = Scripted(
+            verdicts={
+                HOLD: plan(HOLD, Effect("declare", "c")),
+                FETCH: plan(FETCH, Effect("fetch", "c")),
+                "EXECUTE s": plan("EXECUTE s", Effect("execute", "s")),
+            }
+        )
+        talk.veils.written_out = FakeVeils({"SELECT ssn": plan("SELECT old"), HOLD: plan(OLD)})
+        return talk
+
+    def end(self, talk: Scripted) -> None:
+        """An exception ends."""
+        talk.veils.written_out = FakeVeils({"SELECT ssn": plan("SELECT new"), HOLD: plan(NEW)})
+        talk.veils.generation += 1
+
+    def test_a_cursor_does_not_go_on_after_an_exception(self) -> None:
+        talk = self.floored()
+        talk.exchange(Query(HOLD.encode()), CommandComplete("DECLARE CURSOR"), IDLE)
+        talk.veils.generation += 1
+        assert fetched(talk) == "sent"
+        self.end(talk)
+        assert [fetched(talk), fetched(talk)] == ["55000", "55000"]
+
+    @pytest.mark.parametrize("sql", ["SELECT ssn", "EXECUTE s"])
+    def test_nor_does_a_portal(self, sql: str) -> None:
+        talk = self.floored()
+        talk.exchange(Parse("s", b"SELECT ssn"), ParseComplete())
+        talk.client(Parse("", sql.encode()), Bind("p", ""), Execute("p", 1), Sync())
+        talk.server(ParseComplete(), BindComplete(), PortalSuspended(), BLOCK)
+        talk.at_server()
+        self.end(talk)
+        for _ in range(2):
+            talk.client(Execute("p", 1), Sync())
+            assert talk.at_server() == [poison_parse(), Sync()]
+            talk.server(POISONED, BLOCK)
+
+    def test_what_begins_anew_is_the_views_to_mask(self) -> None:
+        talk = self.floored()
+        talk.exchange(Parse("s", b"SELECT ssn"), ParseComplete())
+        self.end(talk)
+        talk.client(Bind("p", "s"), Execute("p", 1))
+        assert talk.at_server() == [Bind("p", "s"), Execute("p", 1)]
+
+    def test_what_the_views_show_may_not_be_known(self) -> None:
+        talk = self.floored()
+        assert talk.veils.written_out is not None
+        talk.veils.written_out.verdicts[HOLD] = Refusal("54000", "too large")
+        talk.exchange(Query(HOLD.encode()), CommandComplete("DECLARE CURSOR"), IDLE)
+        assert fetched(talk) == "sent"
+        talk.veils.generation += 1
+        assert fetched(talk) == "55000"
+
+
+def test_a_held_cursor_is_not_hidden_by_a_bind_that_may_be_ignored() -> None:
+    talk = declared(HOLD)
+    talk.exchange(Query(b"COMMIT"), CommandComplete("COMMIT"), IDLE)
+    change(talk)
+    talk.client(Parse("", b"SELECT wrong"), Bind("c", ""), Sync(), Execute("c"), Sync())
+    assert Execute("c") not in talk.at_server()
+    talk.server(error("42601"), IDLE)
+    assert talk.at_server() == [poison_parse(), Sync()]
 
 
 class TestByProtocol:

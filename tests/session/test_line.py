@@ -318,6 +318,26 @@ class TestStale:
         assert talk.at_server() == [poison_parse(), Sync()]
         assert ("SELECT v", ("b",)) in talk.veils.asked
 
+    @pytest.mark.parametrize("kind", ["search_path", "temp", "declare", "fetch"])
+    def test_execute_does_not_run_what_changes_the_session(self, kind: str) -> None:
+        """What was prepared by protocol may be any statement, and EXECUTE runs it."""
+        done = Effect(kind, "x", ("x",))
+        talk = self.prepared({"DOES": plan("DOES", done), "EXECUTE s2": plan("EXECUTE s2", Effect("execute", "s2"))})
+        talk.exchange(Parse("s2", b"DOES"), ParseComplete())
+        talk.client(Query(b"EXECUTE s2"))
+        assert talk.at_server() == [poison_query()]
+        talk.server(POISONED, IDLE)
+        assert codes(talk.at_client()) == ["0A000", "ReadyForQuery"]
+
+    def test_execute_runs_what_prepare_made_however_that_was_sent(self) -> None:
+        made, runs = Effect("prepare", "p"), Effect("execute", "p")
+        talk = self.prepared({"PREPARE": plan("PREPARE", made), "EXECUTE p": plan("EXECUTE p", runs)})
+        talk.client(Parse("", b"PREPARE"), Bind("", ""), Execute(""), Sync())
+        talk.server(ParseComplete(), BindComplete(), CommandComplete("PREPARE"), IDLE)
+        talk.at_server()
+        talk.client(Query(b"EXECUTE p"))
+        assert talk.at_server() == [Query(b"EXECUTE p")]
+
     def test_execute_of_a_stale_name_is_refused(self) -> None:
         talk = self.prepared({"EXECUTE s": plan("EXECUTE s", Effect("execute", "s"))})
         talk.veils.generation += 1
@@ -357,8 +377,41 @@ class TestStale:
         talk = self.prepared()
         talk.veils.generation += 1
         talk.veils.verdicts["SELECT v"] = REFUSED
-        talk.client(Parse("s", b"SELECT other"), Bind("", "s"), Sync())
-        assert talk.at_server() == [Parse("s", b"SELECT other"), poison_parse(), Sync()]
+        talk.client(Parse("s", b"SELECT other"), Bind("", "s"), Sync(), Bind("", "s"), Sync())
+        # The first Bind is ignored together with the Parse, or meets it; what the second one meets is not known yet.
+        assert talk.at_server() == [Parse("s", b"SELECT other"), Bind("", "s"), Sync(), Flush()]
+        talk.server(error("42P05"), IDLE)
+        assert talk.at_server() == [poison_parse(), Sync()]
+
+    def test_nor_what_it_may_be_ignored_instead_of_replacing(self) -> None:
+        talk = self.prepared()
+        talk.exchange(Parse("", b"SELECT v"), ParseComplete())
+        talk.veils.generation += 1
+        talk.veils.verdicts["SELECT v"] = REFUSED
+        talk.client(Parse("t", b"SELECT wrong"), Parse("", b"SELECT other"), Sync(), Bind("", ""), Sync())
+        assert Bind("", "") not in talk.at_server()
+        talk.server(error("42601"), IDLE)
+        assert talk.at_server() == [poison_parse(), Sync()]
+
+    def test_the_unnamed_one_is_replaced_whatever_it_was(self) -> None:
+        talk = self.prepared()
+        talk.exchange(Parse("", b"SELECT v"), ParseComplete())
+        talk.veils.generation += 1
+        talk.veils.verdicts["SELECT v"] = REFUSED
+        for _ in range(2):
+            talk.client(Parse("", b"SELECT other"), Bind("", ""), Sync())
+            assert talk.at_server() == [Parse("", b"SELECT other"), Bind("", ""), Sync()]
+            talk.server(ParseComplete(), BindComplete(), IDLE)
+
+    def test_behind_a_sync_it_is_waited_for(self) -> None:
+        talk = self.prepared()
+        talk.exchange(Parse("", b"SELECT v"), ParseComplete())
+        talk.veils.generation += 1
+        talk.veils.verdicts["SELECT v"] = REFUSED
+        talk.client(Parse("", b"SELECT other"), Sync(), Bind("", ""), Sync())
+        assert talk.at_server() == [Parse("", b"SELECT other"), Sync(), Flush()]
+        talk.server(ParseComplete(), IDLE)
+        assert talk.at_server() == [Bind("", ""), Sync()]
 
 
 class TestSearchPath:

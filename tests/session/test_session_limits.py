@@ -12,6 +12,7 @@ from test_line import BLOCK, BROKEN, IDLE, codes
 from proxy.limits import Running
 from proxy.policy.plan import Effect, Plan, PlannedStatement
 from proxy.policy.rules import Limits, StatementKind
+from proxy.ports import UnpricedError
 from proxy.wire.messages import (
     BackendMessage,
     Bind,
@@ -19,6 +20,8 @@ from proxy.wire.messages import (
     CommandComplete,
     CopyData,
     CopyDone,
+    CopyFail,
+    CopyInResponse,
     CopyOutResponse,
     DataRow,
     ErrorResponse,
@@ -26,12 +29,14 @@ from proxy.wire.messages import (
     Flush,
     Message,
     NoticeResponse,
+    ParameterStatus,
     Parse,
     ParseComplete,
     PortalSuspended,
     Query,
     RowDescription,
     Sync,
+    Terminate,
 )
 
 ROW = DataRow((b"x",))
@@ -180,6 +185,13 @@ class TestCopy:
         got = self.copy(f"COPY (SELECT 1) TO STDOUT{options}", self.TEXT, *[self.LINE] * 3, count=2)
         assert got == ["CopyOutResponse", "rows 3", "CopyDone", "COPY 2", "ReadyForQuery"]
 
+    def test_a_line_of_names_is_none_of_the_rows_that_bytes_are_counted_of(self) -> None:
+        sql = "COPY (SELECT 1) TO STDOUT (FORMAT csv, HEADER)"
+        talk = session(text(sql, K.COPY_OUT, max_bytes=3 * len(self.LINE.encode())))
+        replies = [self.TEXT, *[self.LINE] * 9, CopyDone(), CommandComplete("COPY 8"), IDLE]
+        got = shown(talk.exchange(Query(sql.encode()), *replies))
+        assert got == ["CopyOutResponse", "rows 3", "CopyDone", CUT.format(2), "COPY 2", "ReadyForQuery"]
+
     def test_binary_ends_as_it_has_to(self) -> None:
         row, end = CopyData(b"\0\1\0\0\0\1x"), CopyData(b"\xff\xff")
         got = self.copy("COPY (SELECT 1) TO STDOUT (FORMAT binary)", self.BINARY, row, row, row, end, count=3)
@@ -222,6 +234,15 @@ class TestCursors:
         (_, warning, tag) = self.fetch(talk, 1, "FETCH PRIOR")
         assert ("scrolls" in warning, tag) == (True, "FETCH 1")
         assert self.fetch(talk, 2) == ["rows 2", "FETCH 2"]
+
+    def test_what_was_moved_over_and_back_is_all_there(self) -> None:
+        talk = self.declared(
+            back_all=text("MOVE BACKWARD", PlannedStatement(K.CURSOR, Effect("fetch", "c", local=True), 5), max_rows=5)
+        )
+        talk.exchange(Query(b"MOVE"), CommandComplete("MOVE 4"), BLOCK)
+        got = shown(talk.exchange(Query(b"MOVE BACKWARD"), CommandComplete("MOVE 4"), BLOCK))
+        assert got[1:] == ["MOVE 4", "ReadyForQuery"]
+        assert self.fetch(talk, 4) == ["rows 4", "FETCH 4"]
 
     def test_execute_reads_a_cursor_within_the_same_limit(self) -> None:
         talk = self.declared()
@@ -343,8 +364,9 @@ class TestTime:
         talk = self.limited()
         talk.client(Parse("", b"SELECT slow"), Bind("p", ""), Execute("p", 1), Execute("p", 1), Sync())
         talk.server(ParseComplete(), BindComplete())
+        assert len(talk.timers) == 2
         talk.server(ROW, PortalSuspended())
-        assert [seconds for seconds, _ in talk.timers] == [5, 5]
+        assert [seconds for seconds, _ in talk.timers] == [5, 5, 5], "Bind, and each Execute"
 
     def test_a_session_that_ended_is_left_alone(self) -> None:
         talk = self.limited()
@@ -353,6 +375,161 @@ class TestTime:
         cancels = talk.cancels
         talk.timers[0][1]()
         assert talk.cancels == cancels
+
+    def test_planning_has_it(self) -> None:
+        talk = self.limited()
+        talk.client(Parse("", b"SELECT slow"), Bind("", ""), Sync())
+        assert talk.timers[0][0] == 5
+        talk.timers[0][1]()
+        assert talk.cancels == 1
+
+    def test_a_client_that_waits_behind_a_bind_is_not_stopped_for_it(self) -> None:
+        talk = self.limited()
+        talk.client(Parse("", b"SELECT slow"), Bind("p", ""))
+        assert talk.at_server()[-1] == Flush()
+        talk.server(ParseComplete(), BindComplete())
+        talk.timers[0][1]()
+        assert talk.cancels == 0
+
+    def test_the_end_of_an_implicit_transaction_has_it(self) -> None:
+        """Deferred checks run there, and cursors WITH HOLD are filled."""
+        talk = self.limited()
+        talk.client(Parse("", b"SELECT slow"), Bind("", ""), Execute(""), Sync())
+        talk.server(ParseComplete(), BindComplete(), CommandComplete("SELECT 0"))
+        assert [seconds for seconds, _ in talk.timers] == [5, 5]
+        talk.timers[1][1]()
+        talk.server(STOPPED, IDLE)
+        stopped = talk.at_client()[-2]
+        assert isinstance(stopped, ErrorResponse)
+        assert stopped.get("M") == "canceling statement due to statement timeout"
+        talk.client(Sync())
+        assert len(talk.timers) == 3, "one more to ask again, and none for a Sync that has nothing to do"
+
+    async def test_nothing_is_sent_that_a_cancel_on_its_way_could_hit(self) -> None:
+        talk = self.limited()
+        talk.client(Query(b"SELECT slow"))
+        talk.at_server()
+        talk.cancelling = asyncio.Event()
+        talk.timers[0][1]()
+        await settle()
+        talk.server(CommandComplete("SELECT 1"), IDLE)
+        talk.client(Query(b"SELECT b"))
+        assert talk.at_server() == []
+        talk.cancelling.set()
+        await settle()
+        assert talk.at_server() == [Query(b"SELECT b")]
+
+    def test_one_that_is_hit_in_place_of_the_one_before_is_told_so(self) -> None:
+        talk = self.limited()
+        talk.client(Query(b"SELECT slow"), Query(b"SELECT b"))
+        talk.timers[0][1]()
+        talk.server(CommandComplete("SELECT 1"), IDLE, STOPPED, IDLE)
+        stopped = talk.at_client()[-2]
+        assert isinstance(stopped, ErrorResponse)
+        assert stopped.sqlstate == "57014"
+        assert "statement before it" in (stopped.get("M") or "")
+        assert "Run this one again" in (stopped.get("H") or "")
+
+
+class TestCopyIn:
+    """The server waits for the client there, and hears no CancelRequest."""
+
+    def copying(self) -> Scripted:
+        talk = session(text("COPY t FROM STDIN", K.COPY_IN, statement_timeout_s=5))
+        talk.client(Query(b"COPY t FROM STDIN"))
+        talk.server(CopyInResponse(0, (0,)))
+        talk.at_server()
+        talk.at_client()
+        return talk
+
+    def test_a_client_that_says_nothing_has_its_copy_ended(self) -> None:
+        talk = self.copying()
+        talk.timers[0][1]()
+        (ended,) = talk.at_server()
+        assert isinstance(ended, CopyFail)
+        talk.server(error("57014", "COPY from stdin failed: timeout"), IDLE)
+        stopped = talk.at_client()[0]
+        assert isinstance(stopped, ErrorResponse)
+        assert stopped.get("M") == "canceling statement due to statement timeout"
+        talk.client(CopyData(b"1\n"), CopyDone(), Query(b"SELECT 2"))
+        talk.server(CommandComplete("SELECT 1"), IDLE)
+        assert codes(talk.at_client())[-1] == "ReadyForQuery"
+
+    def test_one_that_stops_in_the_middle_of_its_data_is_ended(self) -> None:
+        talk = self.copying()
+        talk.relay.client.received(CopyData(b"1" * 100).encode()[:50])
+        talk.timers[0][1]()
+        assert (talk.cancels, talk.client_pipe.closed) == (1, False)
+        talk.timers[1][1]()
+        assert talk.client_pipe.closed
+        assert codes(talk.at_client()) == ["08P01"]
+
+
+class TestGoodbye:
+    """A client may ask for something, say goodbye and leave: the limits stay."""
+
+    def gone(self, **limits: float) -> tuple[Scripted, Running]:
+        running = Running()
+        talk = session(text("SELECT slow", **limits), running=running)
+        talk.client(Query(b"SELECT slow"), Terminate())
+        talk.relay.client.lost()
+        return talk, running
+
+    def test_its_time_is_over_when_it_is_over(self) -> None:
+        talk, _ = self.gone(statement_timeout_s=5)
+        assert (talk.cancels, talk.ends) == (0, 0)
+        talk.timers[0][1]()
+        assert talk.cancels == 1
+        talk.server(STOPPED, IDLE)
+        assert (talk.ends, talk.server_pipe.closed) == (1, True)
+
+    def test_it_counts_until_the_server_is_done(self) -> None:
+        talk, running = self.gone(max_concurrent=1)
+        assert running.count(("analyst",)) == 1
+        talk.server(ROW, CommandComplete("SELECT 1"), IDLE)
+        assert running.count(("analyst",)) == 0
+        assert talk.at_client() == []
+
+    def test_a_result_that_nobody_reads_is_stopped(self) -> None:
+        talk, running = self.gone(max_concurrent=1)
+        talk.server(*[DataRow((b"x" * 1000,))] * 100)
+        assert (talk.cancels, talk.server_pipe.closed) == (1, True)
+        assert running.count(("analyst",)) == 1
+        talk.timers[-1][1]()
+        assert talk.cancels == 2
+        talk.relay.upstream.lost()
+        assert (running.count(("analyst",)), talk.ends) == (0, 1)
+        talk.timers[-1][1]()
+        assert talk.cancels == 2
+
+    def test_what_no_limit_holds_for_is_the_servers_alone(self) -> None:
+        talk = Scripted()
+        talk.client(Query(b"SELECT 1"), Terminate())
+        talk.relay.client.lost()
+        assert (talk.cancels, talk.ends, talk.server_pipe.closed) == (0, 1, True)
+
+    def test_one_that_leaves_without_a_word_is_cancelled_until_the_server_has_closed(self) -> None:
+        """It may have sent more, and a server that has not begun does not hear."""
+        running = Running()
+        talk = session(text("SELECT slow", max_concurrent=1), running=running)
+        talk.client(Query(b"SELECT slow"))
+        talk.relay.client.lost()
+        talk.timers[-1][1]()
+        assert (talk.cancels, running.count(("analyst",)), talk.ends) == (2, 1, 0)
+        talk.relay.upstream.lost()
+        assert (running.count(("analyst",)), talk.ends) == (0, 1)
+
+    def test_the_proxys_own_end_waits_for_none_of_it(self) -> None:
+        talk, running = self.gone(max_concurrent=1)
+        talk.relay.stop()
+        assert (running.count(("analyst",)), talk.ends) == (0, 1)
+
+    def test_who_breaks_the_protocol_while_rows_are_dropped_is_told(self) -> None:
+        talk = session(text("SELECT a", max_rows=1))
+        talk.client(Query(b"SELECT a"))
+        talk.relay.upstream.received(ROW.encode() + ROW.encode()[:7])
+        talk.relay.client.received(b"!\0\0\0\4")
+        assert shown(talk.at_client()) == ["rows 1", "08P01"]
 
 
 class TestCost:
@@ -379,12 +556,66 @@ class TestCost:
         (asked,) = talk.pricer.asked
         assert (asked.sql, asked.search_path) == ("SELECT a", ("public",))
 
-    async def test_a_query_that_nobody_knows_is_the_servers_to_refuse(self) -> None:
-        talk = session(text("SELECT a", max_cost=100))
+    async def test_what_reads_a_temporary_table_goes_on_without_a_price(self) -> None:
+        talk = session(text("SELECT a FROM pg_temp.t", max_cost=100))
         talk.pricer.prices["a"] = None
+        talk.client(Query(b"SELECT a FROM pg_temp.t"))
+        await settle()
+        assert talk.at_server() == [Query(b"SELECT a FROM pg_temp.t")]
+        assert [p.temporary for p in talk.pricer.asked] == [True]
+
+    @pytest.mark.parametrize("sqlstate", ["22008", "42501", "XX000"])
+    async def test_what_cannot_be_priced_does_not_run(self, sqlstate: str) -> None:
+        talk = session(text("SELECT a", max_cost=100))
+        talk.pricer.prices["a"] = UnpricedError(error(sqlstate, "about '13/01/2020'"))
         talk.client(Query(b"SELECT a"))
         await settle()
-        assert talk.at_server() == [Query(b"SELECT a")]
+        assert talk.at_server() == [poison_query()]
+        talk.server(POISONED, IDLE)
+        refused = talk.at_client()[0]
+        assert isinstance(refused, ErrorResponse)
+        assert (refused.sqlstate, sqlstate in (refused.get("D") or "")) == ("53400", True)
+        assert "2020" not in str(refused.fields)
+
+    async def test_what_is_wrong_with_its_names_is_told_in_the_servers_words(self) -> None:
+        talk = session(text("SELECT a", max_cost=100))
+        talk.pricer.prices["a"] = UnpricedError(error("42703", 'column "a" does not exist', D="dropped"))
+        talk.client(Query(b"SELECT a"))
+        await settle()
+        talk.server(POISONED, IDLE)
+        told = talk.at_client()[0]
+        assert isinstance(told, ErrorResponse)
+        assert (told.sqlstate, told.get("M"), told.get("D")) == ("42703", 'column "a" does not exist', None)
+        assert talk.watcher.limits == []
+
+    async def test_constants_are_read_as_the_session_reads_them(self) -> None:
+        talk = session(text("SELECT a", max_cost=100))
+        talk.server(ParameterStatus("DateStyle", "ISO, DMY"), ParameterStatus("application_name", "x"))
+        talk.client(Query(b"SELECT a"))
+        await settle()
+        (asked,) = talk.pricer.asked
+        assert (asked.settings, asked.user) == ((("DateStyle", "ISO, DMY"),), "ana")
+
+    async def test_a_policy_that_limits_it_later_holds_for_what_is_prepared(self) -> None:
+        talk = session(text("SELECT dear"), text("EXECUTE s", PlannedStatement(K.PREPARE, Effect("execute", "s"))))
+        talk.exchange(Parse("s", b"SELECT dear"), ParseComplete())
+        talk.veils.verdicts["SELECT dear"] = text("SELECT dear", max_cost=100)
+        talk.veils.generation += 1
+        for price, sent in ((1000.0, poison_parse()), (10.0, Bind("", "s")), (1000.0, Bind("", "s"))):
+            talk.pricer.prices["dear"] = price
+            talk.client(Bind("", "s"), Sync())
+            await settle()
+            assert talk.at_server() == [sent, Sync()]
+            talk.server(*([POISONED, IDLE] if sent != Bind("", "s") else [BindComplete(), IDLE]))
+        assert len(talk.pricer.asked) == 2
+
+    async def test_and_for_execute_it_is_prepared_again(self) -> None:
+        talk = session(text("SELECT dear"), text("EXECUTE s", PlannedStatement(K.PREPARE, Effect("execute", "s"))))
+        talk.exchange(Parse("s", b"SELECT dear"), ParseComplete())
+        talk.veils.verdicts["SELECT dear"] = text("SELECT dear", max_cost=100)
+        talk.veils.generation += 1
+        talk.client(Query(b"EXECUTE s"))
+        assert talk.at_server() == [poison_query()]
 
     async def test_an_estimate_that_does_not_come_is_a_refusal(self) -> None:
         talk = session(text("SELECT a", max_cost=100))
@@ -517,13 +748,14 @@ class TestConcurrency:
             case _:
                 one.server(ParseComplete())
         one.relay.client.lost()
+        one.relay.upstream.lost()
         assert running.count(("analyst",)) == 0
         assert not self.refused(two)
 
     def test_an_execute_is_counted_and_an_idle_transaction_is_not(self) -> None:
-        one, two, running = self.two()
+        one, two, _ = self.two()
         one.client(Parse("", b"SELECT a"), Bind("p", ""))
-        assert running.count(("analyst",)) == 0
+        assert self.refused(two), "planning runs code too"
         one.client(Execute("p", 1), Sync())
         assert self.refused(two)
         one.server(ParseComplete(), BindComplete(), ROW, PortalSuspended(), BLOCK)
@@ -534,6 +766,17 @@ class TestConcurrency:
         assert one.at_server() == [poison_parse(), Sync()]
         one.server(POISONED, BROKEN)
         assert "53400" in codes(one.at_client())
+
+    def test_a_cursor_that_is_filled_at_the_end_of_its_transaction_counts_until_then(self) -> None:
+        hold = text("DECLARE c", PlannedStatement(K.CURSOR, Effect("declare", "c")), max_concurrent=1)
+        one, two, running = self.two()
+        one.veils.verdicts["DECLARE c"] = hold
+        one.exchange(Query(b"DECLARE c"), CommandComplete("DECLARE CURSOR"), BLOCK)
+        assert self.refused(two)
+        one.client(Query(b"COMMIT"))
+        assert self.refused(two)
+        one.server(CommandComplete("COMMIT"), IDLE)
+        assert running.count(("analyst",)) == 0
 
     def test_a_transaction_can_always_end(self) -> None:
         one, two, _ = self.two()
