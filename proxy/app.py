@@ -24,6 +24,7 @@ from proxy import localpg
 from proxy.clock import Clock
 from proxy.errors import ConfigError, UpstreamUnavailableError
 from proxy.feed import Feed
+from proxy.floorstate import FloorState
 from proxy.handshake import Door
 from proxy.nl.graph import Asker, AskServices
 from proxy.nl.ports import Answer, AskContext
@@ -106,6 +107,8 @@ class Services:
     feed: Feed
     asker: Asker
     shadow: Shadow
+    floor: FloorState | None
+    """Where masked sessions log in on it."""
 
 
 def enforced(reading: Reading) -> Policy:
@@ -176,6 +179,11 @@ async def _build(settings: Settings, veils: VeilHolder, stack: AsyncExitStack) -
         audit = Audit(settings.audit.path, metrics.audit_lost)
         stack.push_async_callback(asyncio.to_thread, audit.close)
     dsn = settings.upstream.dsn or await _local_dsn(stack)
+    state = None
+    if veils.on_floor:
+        state = FloorState(metrics)
+        stack.callback(state.close)
+        veils.renewed = state.look
     feed = Feed(dsn.uri(), veils.catalog_changed)
     veils.read_from(feed)
     stack.push_async_exit(feed.__aexit__)
@@ -195,7 +203,7 @@ async def _build(settings: Settings, veils: VeilHolder, stack: AsyncExitStack) -
     floored = (lambda: veils.in_force) if veils.on_floor else None
     around = Surroundings(lambda: veils.catalog, veils.clock, (dsn.user, "public"), floored)
     shadow = stack.enter_context(Shadow(around, metrics, audit))
-    return Services(dsn, veils, metrics, audit, feed, Asker(asking, settings.ask), shadow)
+    return Services(dsn, veils, metrics, audit, feed, Asker(asking, settings.ask), shadow, state)
 
 
 async def _local_dsn(stack: AsyncExitStack) -> UpstreamDsn:
@@ -252,7 +260,15 @@ def _checks(services: Services, server: Server) -> dict[str, Check]:
     async def accepting() -> Health:
         return Health(ok=not server.stopping, detail="draining" if server.stopping else "")
 
-    return {"upstream": upstream, "catalog": catalog, "policy": policy, "accepting": accepting}
+    checks: dict[str, Check] = {"upstream": upstream, "catalog": catalog, "policy": policy, "accepting": accepting}
+    state = services.floor
+    if state is not None:
+
+        async def floor() -> Health:
+            return Health(ok=True, detail=state.status())
+
+        checks["floor"] = floor
+    return checks
 
 
 async def _listen(place: HostPort) -> tuple[list[socket.socket], str]:

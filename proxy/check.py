@@ -20,7 +20,7 @@ from pathlib import Path
 
 import asyncpg
 
-from proxy.checks import bypass, cover, fit, names, probes
+from proxy.checks import bypass, cover, files, fit, names, probes
 from proxy.checks.finding import Finding, Severity, in_order, problem
 from proxy.errors import UpstreamUnavailableError
 from proxy.feed import Feed
@@ -40,7 +40,8 @@ def check(directory: Path, catalog: Catalog | None = None, *, on_floor: bool = F
         policies = _policies(directory)
     except PolicyProblems as error:
         return tuple(problem(found) for found in error.problems)
-    return in_order(f for policy, draft in policies for f in _of_policy(policy, draft, catalog, on_floor=on_floor))
+    found = [f for policy, draft in policies for f in _of_policy(policy, draft, catalog, on_floor=on_floor)]
+    return in_order((*found, *files.left_out_files(directory)))
 
 
 def run_check(settings: Settings, *, as_json: bool = False, strict: bool = False) -> int:
@@ -108,6 +109,7 @@ def _of_policy(policy: Policy, draft: Draft, catalog: Catalog | None, *, on_floo
     yield from names.unknown_names(policy, draft, catalog)
     yield from fit.doubtful_masks_on(policy, catalog)
     yield from fit.unfit_conditions(policy, catalog)
+    yield from fit.told_tokens(policy, catalog)
     yield from fit.unfit_paths(draft, catalog)
     yield from cover.tables_without_rules(policy, draft, catalog)
     yield from cover.columns_without_rules(policy, draft, catalog)

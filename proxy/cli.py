@@ -226,18 +226,25 @@ def harden(
         list[str] | None, typer.Option("--roles", metavar="ROLE,ROLE", help="Roles that users have together.")
     ] = None,
     audit: Annotated[bool, typer.Option("--audit", help="Say what undermines the floor.")] = False,
+    service: Annotated[
+        str | None, typer.Option("--service", metavar="NAME", help="pgveil's own account [the settings' upstream's].")
+    ] = None,
     upstream: Upstream = None,
     policies: Policies = None,
     config: Config = None,
 ) -> int:
     """Print the SQL that builds the floor: per masked role a login, and masked views that are all it may read.
 
-    With --audit, look at the database instead, and say what still undermines it.
+    With --audit, look at the database instead, and say what still undermines it. --upstream is who looks here; pgveil's
+    own account, which --service names, is let read the views, to price what runs over them.
     """
+    serving = _settings({"policies": policies, "config": config}, "error")
     settings = _settings({"upstream": upstream, "policies": policies, "config": config}, "error")
     from proxy.harden import run_harden
 
-    return run_harden(settings, roles or (), audit=audit)
+    if service is None and serving.upstream.dsn is not None:
+        service = serving.upstream.dsn.user
+    return run_harden(settings, roles or (), audit=audit, service=service)
 
 
 @app.command(short_help="Show what the shadow policy would change.")

@@ -21,11 +21,12 @@ from proxy.settings import Settings
 from proxy.simulate import upstream_of
 
 
-def run_harden(settings: Settings, roles: Sequence[str], *, audit: bool) -> int:
+def run_harden(settings: Settings, roles: Sequence[str], *, audit: bool, service: str | None = None) -> int:
     """The command. 0, or 1 where an audit found something.
 
     Args:
         roles: more sets of roles, names with commas between them.
+        service: the account of `upstream.dsn`, which is let read the masked views: to price what runs over them.
 
     Raises ConfigError, PolicyProblems, UpstreamUnavailableError.
     """
@@ -33,15 +34,27 @@ def run_harden(settings: Settings, roles: Sequence[str], *, audit: bool) -> int:
     sets = role_sets(policy, [tuple(name.strip() for name in text.split(",")) for text in roles])
     password = os.environ.get(settings.upstream.floor_password_env) or None
     with upstream_of(settings) as dsn, reaching_upstream():
-        return asyncio.run(_run(dsn, policy, sets, password, audit=audit))
+        if audit:
+            return asyncio.run(_audited(dsn, policy, sets))
+        return asyncio.run(_printed(dsn, policy, sets, password, service))
 
 
-async def _run(dsn: str, policy: Policy, sets: Sequence[tuple[str, ...]], password: str | None, *, audit: bool) -> int:
+async def _printed(
+    dsn: str, policy: Policy, sets: Sequence[tuple[str, ...]], password: str | None, service: str | None
+) -> int:
     async with Feed(dsn) as feed:
         floors = [floor_of(policy, feed.catalog, roles, password) for roles in sets]
-        if not audit:
-            sys.stdout.write(harden_sql(policy, feed.catalog, floors))
-            return 0
+        script = harden_sql(policy, feed.catalog, floors, service)
+    sys.stdout.write(script)
+    for name in sorted({relation.qualified for floor in floors for relation in floor.left_out}):
+        # A file takes the script; this is for who runs the command.
+        sys.stderr.write(f"pgveil: {name} has row security, or reads what has: it has no view, and is refused\n")
+    return 0
+
+
+async def _audited(dsn: str, policy: Policy, sets: Sequence[tuple[str, ...]]) -> int:
+    async with Feed(dsn) as feed:
+        floors = [floor_of(policy, feed.catalog, roles) for roles in sets]
         found = await _audit(feed, feed.catalog, floors)
     for finding in found:
         sys.stdout.write(f"{finding}\n")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.ops.log import get_logger
-from proxy.policy.load import SUFFIXES, load_policies, load_shadow
+from proxy.policy.load import is_policy_name, load_policies, load_shadow
 from proxy.policy.model import Policy
 
 POLL_SECONDS = 0.1
@@ -79,7 +79,7 @@ def signature(path: Path) -> Signature:
         return (_stamp(path),)
     except OSError as error:
         return (("", error.errno or 0),)
-    return tuple(_stamp(path / name) for name in names if Path(name).suffix in SUFFIXES and name[0] != ".")
+    return tuple(_stamp(path / name) for name in names if is_policy_name(name))
 
 
 def _stamp(path: Path) -> tuple[str | int, ...]:

@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from proxy import localpg
 from proxy.check import reaching_upstream
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, UpstreamError, UpstreamUnavailableError
 from proxy.feed import Feed
 from proxy.junit import Case, junit_xml
 from proxy.policy.load import load_policies, load_shadow
@@ -128,11 +128,25 @@ def chosen(tests: Sequence[PolicyTest], only: str | None) -> list[PolicyTest]:
 
 
 async def run_tests(settings: Settings, policy: Policy, tests: Iterable[PolicyTest], dsn: str) -> list[Result]:
-    """Each test by itself, in their order. `dsn` is a URI. Raises what a lost connection raises."""
+    """Each test by itself, in their order. `dsn` is a URI.
+
+    A test in which the connection is lost has failed, and the others are run. Raises UpstreamUnavailableError where
+    not even the first one has a connection.
+    """
     async with Feed(dsn) as feed:
         catalog = feed.catalog
     trialist = Trialist(veil_of(settings, policy, catalog), UpstreamDsn.parse(dsn), _floor(settings))
-    return [await run_test(trialist, policy.at(datetime.now(UTC)), test) for test in tests]
+    results: list[Result] = []
+    for test in tests:
+        started = time.monotonic()
+        try:
+            results.append(await run_test(trialist, policy.at(datetime.now(UTC)), test))
+        except (UpstreamError, OSError) as error:
+            if isinstance(error, UpstreamUnavailableError) and not results:
+                raise
+            failure = error.message if isinstance(error, UpstreamError) else "the connection to the database was lost"
+            results.append(Result(test, time.monotonic() - started, failure))
+    return results
 
 
 def _floor(settings: Settings) -> FloorLogin | None:

@@ -192,9 +192,11 @@ def run_simulate(
     Args:
         search_path: as SET search_path takes it; None is what a new session has.
 
-    Raises CarrierError for a question, ConfigError for a search_path that is no list, PolicyProblems,
-    AuthorizationError where the user is in no role, UpstreamUnavailableError.
+    Raises CarrierError for a question, ConfigError for a search_path that is no list or text that is no UTF-8,
+    PolicyProblems, AuthorizationError where the user is in no role, UpstreamUnavailableError.
     """
+    for what, text in (("the statement", sql), ("the user's name", user), ("the search_path", search_path or "")):
+        _require_text(what, text)
     refuse_questions(sql)
     path = None if search_path is None else _path(search_path)
     policy = load_policies(settings.policies)
@@ -213,6 +215,14 @@ def veil_of(settings: Settings, policy: Policy, catalog: Catalog) -> Veil:
     if settings.upstream.login == "floor":  # its views know by themselves when an exception ends
         return Veil(policy, catalog, on_floor=True)
     return Veil(policy.at(datetime.now(UTC)), catalog)
+
+
+def _require_text(what: str, text: str) -> None:
+    """An argument whose bytes are no UTF-8 has surrogates in it, which no database takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{what} is not UTF-8") from None
 
 
 def _path(text: str) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ TICK_SECONDS = 0.5
 SHORT = 12
 """Characters of a policy's digest that are shown as its version."""
 
+Renewed = Callable[[Policy, Catalog], None]
+
 _log = get_logger("veils")
 
 
@@ -46,6 +48,8 @@ class VeilHolder:
         self.metrics = metrics
         self.clock = clock or Clock()
         self.on_floor = on_floor
+        self.renewed: Renewed | None = None
+        """Is told the policy and the catalogue of each new veil; from whatever thread, so it returns at once."""
         self.broken: Broken | None = None
         """What is wrong with the files on disk, where they are not what is in force."""
         metrics.policy_loaded(ok=True)
@@ -207,6 +211,8 @@ class VeilHolder:
             policy = self.policy if self.on_floor else self._in_force
             self._veil = Veil(policy, self._catalog, on_floor=self.on_floor)
             self._inline = Veil(self._in_force, self._catalog) if self.on_floor else self._veil
+            if self.renewed is not None:
+                self.renewed(policy, self._catalog)
         self._generation += 1
         self._ends_at = _end_of(self._in_force)
 

@@ -39,6 +39,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
         (lambda m: m.ask("VA004", 0.2, repairs=2), "pgveil_ask_repairs_total", 2),
         (lambda m: m.policy_loaded(ok=False), "pgveil_policy_loads_total{outcome=failed}", 1),
         (lambda m: m.policy_broken(broken=True), "pgveil_policy_broken", 1),
+        (lambda m: m.floor_stale(2), "pgveil_floor_stale", 2),
         (lambda m: m.shadow_statement("masks"), "pgveil_shadow_statements_total{change=masks}", 1),
         (lambda m: m.shadow_dropped(), "pgveil_shadow_dropped_total", 1),
         (lambda m: m.shadow_broken(broken=True), "pgveil_shadow_broken", 1),

@@ -21,8 +21,9 @@ from proxy.policy.masktypes import sql_type
 from proxy.policy.model import Policy
 from proxy.policy.patterns import column_matches, glob_matches, is_glob
 from proxy.policy.relations import READABLE_KINDS
-from proxy.policy.rules import Identity, MaskRule, Predicates, Where
+from proxy.policy.rules import Identity, MaskRule, Predicates, StatementKind, Where
 
+_ADDING = (StatementKind.INSERT, StatementKind.UPDATE, StatementKind.MERGE)
 NOBODY = Identity("", ())
 """In no role, so excepted from nothing: every mask holds for it."""
 
@@ -65,6 +66,24 @@ def doubtful_masks(policy: Policy) -> Iterator[Finding]:
 
 
 # With the catalogue.
+
+
+def told_tokens(policy: Policy, catalog: Catalog) -> Iterator[Finding]:
+    """Columns that a role sees as tokens and may write: what it writes has the token of what it guesses at."""
+    found: dict[tuple[Where, str], list[str]] = {}
+    for role in policy.roles.values():
+        if role.bypass:
+            continue
+        identity = policy.identity_of((role.name,))
+        for relation, column in _columns(catalog):
+            rule = policy.mask_for(identity, relation.key, column.name)
+            if rule is None or rule.predicates is not Predicates.TOKEN:
+                continue
+            if any(policy.may_write(identity, relation.key, kind) for kind in _ADDING):
+                found.setdefault((rule.where, role.name), []).append(f"{relation.qualified}.{column.name}")
+    for (where, role_name), columns in found.items():
+        text = f"{first_and_more(columns)}: the role {role_name} may write it, and see by its token what is there"
+        yield warning(where, text, "A guess that is written has the token of the value that it guesses at.")
 
 
 def doubtful_masks_on(policy: Policy, catalog: Catalog) -> Iterator[Finding]:

@@ -69,6 +69,10 @@ class Metrics:
         self._policy_loads = self._counter("policy_loads", "Loads of the policy, by outcome.", "outcome")
         self._policy_broken = self._gauge("policy_broken", "1 while the policy files on disk cannot be used.")
         self._policy_broken.set(0)
+        self._floor_stale = self._gauge(
+            "floor_stale", "Role sets whose floor is missing or out of date; 0 without upstream.login: floor."
+        )
+        self._floor_stale.set(0)
         self._catalog = self._counter("catalog_refreshes", "Reads of the catalogue, by outcome.", "outcome")
         self._crashes = self._counter("crashes", "Sessions that ended in an error of ours.")
         self._audit_lost = self._counter("audit_lost", "Audit records that could not be written.")
@@ -135,6 +139,10 @@ class Metrics:
     def policy_broken(self, *, broken: bool) -> None:
         """Whether the files on disk are something else than the policy in force, and cannot be used."""
         self._policy_broken.set(int(broken))
+
+    def floor_stale(self, count: int) -> None:
+        """So many role sets have no floor of the policy in force."""
+        self._floor_stale.set(count)
 
     def shadow_statement(self, change: str) -> None:
         """A statement was held against the shadow policy: `change` is same, refused, allowed, masks, other or login."""

@@ -264,6 +264,14 @@ def test_simulate_with_a_search_path_as_json(
         run_simulate(given, "analyst", "SELECT 1", search_path='a "b')
 
 
+def test_simulate_takes_text(tmp_path: Path, dsn: UpstreamDsn) -> None:
+    given = settings(tmp_path, dsn, GOOD)
+    broken = b"\xff".decode(errors="surrogateescape")
+    for user, text in (("analyst", f"SELECT '{broken}'"), (f"a{broken}", "SELECT 1")):
+        with pytest.raises(ConfigError, match="not UTF-8"):
+            run_simulate(given, user, text)
+
+
 def test_simulate_forgets_exceptions_that_have_ended(
     tmp_path: Path, dsn: UpstreamDsn, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ CREATE TABLE shop.customer (id int PRIMARY KEY, name text, email text, region te
 CREATE TABLE shop.vip (email text PRIMARY KEY, level int);
 CREATE TABLE shop.item (id int PRIMARY KEY, label text);
 CREATE TABLE shop.closed (id int);
+CREATE SEQUENCE shop.number;
 CREATE TABLE shop.event (at date, note text) PARTITION BY RANGE (at);
 CREATE TABLE shop.event_2024 PARTITION OF shop.event FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE VIEW shop.contact AS SELECT id, email FROM shop.customer;
@@ -169,7 +170,8 @@ def test_the_key_of_the_tokens_is_in_no_text_that_the_role_sees(house: House) ->
 
 def test_an_audit_of_a_sound_floor_finds_nothing(house: House) -> None:
     found = house.run("--audit")
-    assert (found.returncode, found.stdout) == (0, "0 findings in 2 floors\n")
+    assert found.stdout == "0 findings in 2 floors\n"
+    assert found.returncode == 0
 
 
 UNDERMINED = {
@@ -186,8 +188,40 @@ UNDERMINED = {
         "can call shop.peek(), which runs with its owner's rights"
     ),
     "GRANT CREATE ON SCHEMA shop TO pgveil_analyst": "can create objects in the schema shop",
-    "ALTER TABLE shop.customer ADD COLUMN born date": "the view for shop.customer is out of date",
-    'DROP VIEW pgveil_analyst."shop.vip"': "there is no view for shop.vip",
+    "ALTER TABLE shop.customer ADD COLUMN born date": "the floor is out of date for shop.customer",
+    'DROP VIEW pgveil_analyst."shop.vip"': "the floor has no view for shop.vip",
+    'ALTER VIEW pgveil_analyst."shop.vip" SET (security_barrier = false)': (
+        "the floor has a view that is no security barrier for shop.vip"
+    ),
+    "GRANT UPDATE, DELETE, TRUNCATE ON shop.vip TO PUBLIC": "has DELETE, TRUNCATE, UPDATE on shop.vip through PUBLIC",
+    "GRANT INSERT, TRIGGER ON shop.closed TO pgveil_analyst": "has INSERT, TRIGGER on shop.closed",
+    "GRANT UPDATE (email) ON shop.vip TO pgveil_analyst": "has UPDATE on shop.vip",
+    'GRANT INSERT, UPDATE ON pgveil_analyst."shop.vip" TO pgveil_analyst': (
+        "has INSERT, UPDATE on pgveil_analyst.shop.vip, as the view's owner may"
+    ),
+    "CREATE VIEW pgveil_analyst.extra AS SELECT email FROM shop.vip; GRANT SELECT ON pgveil_analyst.extra TO PUBLIC": (
+        "can read the view pgveil_analyst.extra, which reads shop.vip with its owner's rights through PUBLIC"
+    ),
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO PUBLIC": (
+        "will have SELECT on TABLES that postgres creates in the schema shop"
+    ),
+    "GRANT CREATE ON DATABASE floor TO PUBLIC": "can create schemas in the database",
+    "GRANT SELECT ON pg_catalog.pg_statistic TO PUBLIC": (
+        "has SELECT on pg_statistic, which the server does not grant by itself"
+    ),
+    "GRANT SELECT (rolpassword) ON pg_catalog.pg_authid TO pgveil_analyst": (
+        "has SELECT on the column rolpassword of pg_authid, which the server does not grant by itself"
+    ),
+    "GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO PUBLIC": (
+        "can call pg_read_file(text), which the server does not grant by itself"
+    ),
+    "GRANT SELECT ON SEQUENCE shop.number TO pgveil_analyst": "has SELECT on the sequence shop.number",
+    "SELECT lo_from_bytea(777777, 'x'); GRANT SELECT ON LARGE OBJECT 777777 TO PUBLIC": (
+        "has SELECT on the large object 777777"
+    ),
+    "GRANT SET ON PARAMETER log_statement TO pgveil_analyst": "has SET on the parameter log_statement",
+    "CREATE TABLE shop.own (i int); ALTER TABLE shop.own OWNER TO pgveil_analyst": "owns table shop.own",
+    "ALTER ROLE pgveil_analyst CREATEDB": "has CREATEDB",
 }
 
 
@@ -198,20 +232,17 @@ def test_the_audit_finds_what_undermines_it(house: House, statement: str) -> Non
         try:
             found = house.run("--audit")
         finally:
+            cures = [line.strip() for line in found.stdout.splitlines() if line.startswith("    ") and ";" in line]
+            connection.execute(" ".join(dict.fromkeys(cures)).encode())
             connection.execute(
-                "REVOKE pg_read_all_data FROM pgveil_analyst; DROP VIEW IF EXISTS shop.leak;"
-                " DROP FUNCTION IF EXISTS shop.peek(); REVOKE SELECT ON shop.customer FROM PUBLIC;"
+                "DROP VIEW IF EXISTS shop.leak; DROP FUNCTION IF EXISTS shop.peek(); DROP TABLE IF EXISTS shop.own;"
                 " ALTER TABLE shop.customer DROP COLUMN IF EXISTS born CASCADE"
             )
             house.build()
     assert found.returncode == 1
-    assert (
-        f"pgveil_analyst: the login {UNDERMINED[statement]}".replace("the login the", "the").replace(
-            "the login there", "there"
-        )
-        in found.stdout
-    )
-    assert house.run("--audit").returncode == 0
+    said = UNDERMINED[statement]
+    assert f"pgveil_analyst: {'' if said.startswith('the ') else 'the login '}{said}" in found.stdout
+    assert house.run("--audit").stdout == "0 findings in 2 floors\n"
 
 
 def test_a_floor_of_another_policy_is_refused(house: House, serve: Serve, tmp_path: Path) -> None:

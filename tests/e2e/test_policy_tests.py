@@ -210,6 +210,20 @@ def test_on_the_floor_masked_users_have_their_own_login(given: Settings, capsys:
     assert printed(capsys)[-1] == "2 tests, 0 failed"
 
 
+def test_a_lost_connection_is_that_test_s_failure(given: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    tests = """
+  - {name: loses it, as: root, sql: "SELECT pg_terminate_backend(pg_backend_pid())", rows: [[true]]}
+  - {name: goes on, as: root, sql: "SELECT 1", rows: [[1]]}
+"""
+    Path("p.yaml").write_text(POLICY + tests)
+    assert run_policy_tests(given, Asked(junit=Path("report.xml"))) == 1
+    lines = printed(capsys)
+    assert any(line.startswith("FAILED") and line.endswith("loses it") for line in lines)
+    assert any(line.startswith("ok") and line.endswith("goes on") for line in lines)
+    assert lines[-1] == "2 tests, 1 failed"
+    assert [case.get("name") for case in ET.parse("report.xml").iter("testcase")] == ["loses it", "goes on"]
+
+
 INT4, NUMERIC, BOOL, TEXT = 23, 1700, 16, 25
 
 
