@@ -69,6 +69,8 @@ def masked_view(
     names = ", ".join(f"{BEHIND}.{quoted(c.name)}" for c in relation.columns)
     behind = f"CROSS JOIN LATERAL (SELECT {items}{FENCE}) AS {BEHIND}"
     head, only_head = _heads(relation, source, f"SELECT {items} FROM", "")
+    if relation.is_system:  # nothing of theirs is hidden for its value, and their conditions have bare names
+        return MaskedView(head, only_head, filters, barrier, head, only_head)
     fenced, fenced_only = _heads(relation, source, f"SELECT {names} FROM", behind)
     return MaskedView(head, only_head, filters, barrier, fenced, fenced_only)
 

@@ -167,7 +167,7 @@ SELECT c.relname, pg_stat_get_live_tuples(c.oid), pg_stat_get_dead_tuples(c.oid)
 SELECT pg_stat_get_db_numbackends(oid) > 0, pg_stat_get_db_xact_commit(oid) >= 0, pg_stat_get_db_blocks_hit(oid) >= 0 FROM pg_database WHERE datname = current_database()
 
 -- direct: sequences
-SELECT schemaname, sequencename, start_value, increment_by, last_value, pg_sequence_last_value('shop.ticket'::regclass) FROM pg_sequences WHERE schemaname = 'shop' ORDER BY 2
+SELECT schemaname, sequencename, start_value, increment_by, cache_size, data_type FROM pg_sequences WHERE schemaname = 'shop' ORDER BY 2
 
 -- direct: the tree of partitions
 SELECT relid, parentrelid, isleaf, level, pg_partition_root(relid) FROM pg_partition_tree('shop.events') ORDER BY relid::text
