@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from conftest import create_database
 
 from proxy import localpg
 from proxy.policy.binding import bound
@@ -61,8 +62,6 @@ EVA = Identity(
 
 @pytest.fixture(scope="module")
 def held(postgres: localpg.LocalPostgres) -> Iterator[Connection]:
-    from conftest import create_database
-
     dsn = create_database(postgres, "conditions", SCRIPT)
     with psycopg.connect(dsn, autocommit=True) as connection:
         yield connection

@@ -25,7 +25,7 @@ SELECT current_setting('app.secret', true)
 -- refused 42501: current_setting of a computed name
 SELECT current_setting('app.' || 'secret')
 
--- refused 42501: SHOW ALL
+-- answers: SHOW ALL
 SHOW ALL
 
 -- same: COPY of a query
