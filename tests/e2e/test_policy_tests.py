@@ -187,11 +187,11 @@ def test_a_database_for_the_while(
 
 ON_FLOOR = """
 version: 1
-roles: {clerk: {users: [ann]}, dba: {users: [root], bypass: true}}
-tables: [{allow: [hr.emp], roles: [clerk]}]
+roles: {counter_clerk: {users: [ann]}, dba: {users: [root], bypass: true}}
+tables: [{allow: [hr.emp], roles: [counter_clerk]}]
 masks: [{columns: [hr.emp.ssn], mask: partial}]
 tests:
-  - {as: ann, sql: "SELECT ssn, current_user FROM hr.emp WHERE id = 1", rows: [["***-**-6789", pgveil_clerk]]}
+  - {as: ann, sql: "SELECT ssn, current_user FROM hr.emp WHERE id = 1", rows: [["***-**-6789", pgveil_counter_clerk]]}
   - {as: root, sql: "SELECT ssn FROM hr.emp WHERE id = 1", rows: [["123-45-6789"]]}
 """
 
