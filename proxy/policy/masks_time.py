@@ -6,6 +6,7 @@ zone has no part in it. Times of day and intervals have no period and read as NU
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,8 +25,9 @@ class _Period(SqlMask):
     second: ClassVar[str]
     """The day, BC, on which the second period of the types begins."""
 
+    @abstractmethod
     def _day(self, column: str) -> str:
-        raise NotImplementedError
+        """SQL for the first day of the period that a date is in."""
 
     def _other(self, column: str, of: SqlType) -> str | None:
         if of.family is Family.DATE:
