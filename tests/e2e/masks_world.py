@@ -65,3 +65,16 @@ def read_through(connection: Connection, expression: str, type_name: str, value:
         row = connection.execute(deparse(parse(text))).fetchone()
     assert row is not None
     return None if row[0] is None else str(row[0])
+
+
+def masked_in_zone(connection: Connection, mask: SqlMask, of: tuple[str, str | None], zone: str) -> str | None:
+    """What a mask makes of a value (`of` is its type and its text) in a session with that time zone, printed in UTC."""
+    type_name, value = of
+    with connection.transaction(force_rollback=True):
+        connection.execute(sql.SQL("SET LOCAL timezone = {}").format(zone))
+        connection.execute(sql.SQL("CREATE TEMP TABLE one (c {})").format(sql.SQL(type_name)))
+        connection.execute("INSERT INTO one VALUES (CAST(%s AS text)::" + type_name + ")", (value,))
+        connection.execute(f"CREATE TEMP TABLE two AS SELECT {mask.expression('one.c', type_name)} AS c FROM one")
+        connection.execute("SET LOCAL timezone = 'UTC'")
+        row = connection.execute("SELECT c::text FROM two").fetchone()
+    return None if row is None or row[0] is None else str(row[0])

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from masks_world import Connection, mask_database, masked
-from psycopg import sql
+from masks_world import Connection, mask_database, masked, masked_in_zone
 
 from proxy import localpg
 from proxy.policy.masks import LONGEST, build_mask
@@ -208,14 +207,7 @@ def test_phone(server: Connection, value: str | None, expected: str | None) -> N
 @pytest.mark.parametrize(("type_name", "value", "expected"), YEAR)
 def test_year(server: Connection, zone: str, type_name: str, value: str | None, expected: str | None) -> None:
     """The instant is the same in every session; it is printed here in UTC."""
-    mask = build_mask("year", {})
-    with server.transaction(force_rollback=True):
-        server.execute(sql.SQL("SET LOCAL timezone = {}").format(zone))
-        server.execute(sql.SQL("CREATE TEMP TABLE one (c {})").format(sql.SQL(type_name)))
-        server.execute("INSERT INTO one VALUES (CAST(%s AS text)::" + type_name + ")", (value,))
-        server.execute(f"CREATE TEMP TABLE two AS SELECT {mask.expression('one.c', type_name)} AS c FROM one")
-        server.execute("SET LOCAL timezone = 'UTC'")
-        assert server.execute("SELECT c::text FROM two").fetchone() == (expected,)
+    assert masked_in_zone(server, build_mask("year", {}), (type_name, value), zone) == expected
 
 
 @pytest.mark.parametrize(("type_name", "value", "constant", "expected"), CONSTANT)
