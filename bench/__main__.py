@@ -2,9 +2,9 @@
 
     python -m bench [NAME ...] [--rounds N] [--profile] [--output FILE]
 
-A benchmark is a module of this directory with a function `cases`; MODULES names them. With --profile nothing is
-written: the modules that have a function `profile` say where their time goes. The exit status is 1 where a median is
-above its target.
+A benchmark is a module of this directory with a function `cases`, for times of our own, or `compare`, for figures held
+against a peer's; MODULES names them. With --profile nothing is written: the modules that have a function `profile` say
+where their time goes. The exit status is 1 where a row does not reach what it has to.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import argparse
 from pathlib import Path
 from types import ModuleType
 
-from bench import plan, report
-from bench.measure import ROUNDS, measure, noise
+from bench import plan, report, wire
+from bench.compare import Comparison
+from bench.measure import ROUNDS, Figure, measure, noise
 
-MODULES: dict[str, ModuleType] = {"plan": plan}
+MODULES: dict[str, ModuleType] = {"plan": plan, "wire": wire}
 LATEST = Path(__file__).with_name("results") / "latest.md"
 FEWEST_ROUNDS = 5
 
@@ -28,13 +29,20 @@ def main() -> int:
         for module in modules:
             print(module.profile() if hasattr(module, "profile") else f"{module.__name__} has no profile")
         return 0
-    figures = measure([*(case for module in modules for case in module.cases()), noise()], options.rounds)
-    text = report.page(figures, options.rounds)
+    figures, comparisons = _run(modules, options.rounds)
+    text = report.page(figures, comparisons, options.rounds)
     print(text)
     if not options.names:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(text, encoding="utf-8")
-    return int(any(figure.within is False for figure in figures))
+    kept = [*(figure.within for figure in figures), *(row.within for row in comparisons)]
+    return int(False in kept)
+
+
+def _run(modules: list[ModuleType], rounds: int) -> tuple[list[Figure], list[Comparison]]:
+    cases = [case for module in modules if hasattr(module, "cases") for case in module.cases()]
+    figures = measure([*cases, noise()], rounds)
+    return figures, [row for module in modules if hasattr(module, "compare") for row in module.compare(rounds)]
 
 
 def _options() -> argparse.Namespace:

@@ -6,12 +6,11 @@ import os
 import platform
 from collections.abc import Sequence
 
+from bench.compare import Comparison, duration, table
 from bench.measure import Figure
 
-UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
-
-def page(figures: Sequence[Figure], rounds: int) -> str:
+def page(figures: Sequence[Figure], comparisons: Sequence[Comparison], rounds: int) -> str:
     """The whole page."""
     lines = [
         "# What it costs",
@@ -20,9 +19,11 @@ def page(figures: Sequence[Figure], rounds: int) -> str:
         f"Machine: {machine()}.",
         "",
         "| what | median | min | max | target | |",
-        "|---|---:|---:|---:|---:|---|",
+        "|---|---:|---:|---:|---|---|",
         *(_row(figure) for figure in figures),
     ]
+    if comparisons:
+        lines += ["", "## On the wire", "", *table(comparisons)]
     return "\n".join(lines) + "\n"
 
 
@@ -30,14 +31,6 @@ def machine() -> str:
     """Cores, architecture, kernel's family and Python."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-
-
-def duration(seconds: float) -> str:
-    """Three digits and a unit."""
-    # Rounded first: 999.9 µs has three digits as 1 ms, and none as 1e+03 µs.
-    rounded = float(f"{seconds:.3g}")
-    size, unit = next(((size, unit) for size, unit in UNITS if rounded >= size), UNITS[-1])
-    return f"{rounded / size:.3g} {unit}"
 
 
 def _row(figure: Figure) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
 from bench import __main__ as bench
 from bench import plan, report
+from bench.compare import Comparison, Reach, Row, Unit, duration, measured
 from bench.measure import Case, Figure, measure, noise
 from proxy.policy import parser
 
-CASES = [case for module in bench.MODULES.values() for case in module.cases()]
+CASES = [case for module in bench.MODULES.values() for case in getattr(module, "cases", list)()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -44,7 +46,7 @@ def test_a_profile_leaves_the_parser_as_it_was() -> None:
 
 def test_a_page_says_what_was_missed() -> None:
     slow = Case("slow", float, 1, target=0.001)
-    page = report.page([Figure(slow, (0.001, 0.002, 0.0025)), *measure([noise()], rounds=1)], rounds=3)
+    page = report.page([Figure(slow, (0.001, 0.002, 0.0025)), *measure([noise()], rounds=1)], [], rounds=3)
     assert "| slow | 2 ms | 1 ms | 2.5 ms | ≤ 1 ms | **missed** |" in page
     (machine,) = re.findall(r"^Machine: (.*)$", page, re.MULTILINE)
     assert re.fullmatch(r"\d+ cores, \w+, \w+, Python \d+\.\d+\.\d+\S*\.", machine)
@@ -55,4 +57,45 @@ def test_a_page_says_what_was_missed() -> None:
     [(2.0, "2 s"), (0.0123, "12.3 ms"), (9.999e-4, "1 ms"), (9.994e-4, "999 µs"), (15e-6, "15 µs"), (3e-7, "300 ns")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert report.duration(seconds) == text
+    assert duration(seconds) == text
+
+
+def test_a_comparison_takes_the_peer_first_and_leaves_the_first_round_out() -> None:
+    turns: list[str] = []
+
+    def figure(name: str, values: list[float]) -> Callable[[], float]:
+        def take() -> float:
+            turns.append(name)
+            return values.pop(0)
+
+        return take
+
+    row = Row("a", Unit.SECONDS, figure("ours", [9.0, 2.0, 3.0]), figure("peer", [1.0, 1.0, 2.0]), Reach(1.8))
+    (found,) = measured([row], rounds=2)
+    assert turns == ["peer", "ours"] * 3
+    assert found == Comparison("a", Unit.SECONDS, (2.0, 3.0), (1.0, 2.0), Reach(1.8))
+    assert found.ratio == 1.75
+    assert found.within
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        (
+            Comparison("CPU", Unit.SECONDS, (2e-5, 3e-5, 1e-5), (1e-5, 1e-5, 1e-5), Reach(1.5)),
+            "| CPU | 10 µs | 20 µs | 2.00 | ≤ 1.5 × | **missed** |",
+        ),
+        (
+            Comparison("rate", Unit.PER_SECOND, (4000.0,), (2000.0,), Reach(1.7, at_least=True)),
+            "| rate | 2,000/s | 4,000/s | 2.00 | ≥ 1.7 × | kept |",
+        ),
+        (
+            Comparison("memory", Unit.BYTES, (9000.0,), (), Reach(8192, own=True)),
+            "| memory |  | 8.79 KiB |  | ≤ 8 KiB | **missed** |",
+        ),
+        (Comparison("told", Unit.BYTES, (2.0**21,), (2.0**20,)), "| told | 1 MiB | 2 MiB | 2.00 |  |  |"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Comparison) else "",
+)
+def test_a_comparison_is_a_line(row: Comparison, line: str) -> None:
+    assert line in report.page([], [row], rounds=5)

@@ -1,0 +1,169 @@
+"""What pgveil costs on the wire, held against pgbouncer in the same run.
+
+CPU is the proxy's alone, user and system, by the kernel's own clock: it is what a transaction costs, however busy the
+machine is otherwise. pgbouncer is in session mode; it does not parse, mask or keep an audit trail. The rows with the
+audit trail on have nothing to reach: they say what it adds.
+
+`python -m bench wire` takes about ten minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import load
+from bench.compare import Comparison, Measure, Reach, Row, Unit, measured
+from bench.servers import ACCOUNTS, BYPASS, MASKED, Server, Site, site
+
+SECONDS = 4.0
+"""Of one pgbench run."""
+MODES = ("simple", "prepared")
+IDLE = 5_000
+ROWS = 1_000_000
+PROBES = 3_000
+
+_ACCOUNT = "SELECT abalance FROM pgbench_accounts WHERE aid = "
+_SCRIPTS = {
+    "plain": f"\\set aid random(1, {ACCOUNTS})\n{_ACCOUNT}:aid;\n",
+    "people": f"\\set aid random(1, {ACCOUNTS})\nSELECT abalance, email, phone FROM people WHERE aid = :aid;\n",
+}
+_VISITS = f"SELECT id, person, email, phone FROM visits LIMIT {ROWS}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The servers of a run, and the scripts of pgbench."""
+
+    site: Site
+    bouncer: Server
+    pgveil: Server
+    audited: Server
+    scripts: dict[str, Path]
+
+    def cpu(self, server: Server, user: str, script: str, mode: str) -> Measure:
+        """Seconds of the proxy's for one transaction."""
+        return lambda: load.pgbench(self.site, server, user, self.scripts[script], mode, SECONDS).cpu
+
+
+def compare(rounds: int) -> list[Comparison]:
+    """Every row, after one round that does not count."""
+    with ExitStack() as stack:
+        place = stack.enter_context(site())
+        scripts = {}
+        for name, text in _SCRIPTS.items():
+            scripts[name] = place.directory / f"{name}.sql"
+            scripts[name].write_text(text)
+        field = Field(
+            place,
+            stack.enter_context(place.pgbouncer()),
+            stack.enter_context(place.pgveil()),
+            stack.enter_context(place.pgveil(audit={"path": str(place.directory / "audit.jsonl")})),
+            scripts,
+        )
+        found = measured([*_cpu(field), *_results(field), *_latency(field)], rounds)
+        found += measured([_idle(place)], rounds)
+    return found
+
+
+class _Kept:
+    """One measurement of the peer's for several rows of a round."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._value = 0.0
+
+    def take(self) -> float:
+        """Measures."""
+        self._value = self._measure()
+        return self._value
+
+    def again(self) -> float:
+        """What was measured last."""
+        return self._value
+
+
+def _cpu(field: Field) -> Iterator[Row]:
+    for mode in MODES:
+        name, what = f"CPU of a transaction, -M {mode}", Unit.SECONDS
+        peer = _Kept(field.cpu(field.bouncer, BYPASS, "plain", mode))
+        ours, audited = field.pgveil, field.audited
+        yield Row(f"{name}, bypass role", what, field.cpu(ours, BYPASS, "plain", mode), peer.take, Reach(1.0))
+        yield Row(
+            f"{name}, masked role, no protected table",
+            what,
+            field.cpu(ours, MASKED, "plain", mode),
+            peer.again,
+            Reach(1.25),
+        )
+        yield Row(f"{name}, bypass role, audited", what, field.cpu(audited, BYPASS, "plain", mode), peer.again)
+        people = field.cpu(field.bouncer, BYPASS, "people", mode)
+        yield Row(f"{name}, two SQL masks", what, field.cpu(ours, MASKED, "people", mode), people, Reach(1.5))
+
+
+def _results(field: Field) -> Iterator[Row]:
+    masked = _as_sent(field.site, _VISITS)
+    for name, user, sql in (("bypass role", BYPASS, _VISITS), ("two SQL masks", MASKED, masked)):
+        yield Row(
+            f"{ROWS:,} rows, {name}",
+            Unit.SECONDS,
+            _result(field.pgveil, user, _VISITS),
+            _result(field.bouncer, BYPASS, sql),
+            # At least 0.95 of the peer's speed.
+            Reach(1 / 0.95),
+        )
+
+
+def _result(server: Server, user: str, sql: str) -> Measure:
+    return lambda: load.result_seconds(server, user, sql)
+
+
+def _as_sent(place: Site, sql: str) -> str:
+    """What pgveil sends for a masked role: the peer is asked for it too, so that the server's work is the same."""
+    config = sorted(place.directory.glob("pgveil*/pgveil.yaml"))[0]
+    command = [sys.executable, "-m", "proxy", "simulate", "--as", MASKED, "--json", "--config", str(config), sql]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    return str(json.loads(done.stdout)["sql"])
+
+
+def _latency(field: Field) -> Iterator[Row]:
+    """What each proxy adds to a query that goes to the server without one."""
+    statements = [f"{_ACCOUNT}{n}" for n in range(1, PROBES + 1)]
+    ports = ((field.site.postgres, "postgres"), (field.bouncer.port, BYPASS), (field.pgveil.port, BYPASS))
+    found: list[tuple[float, float]] = []
+
+    def added(which: int, part: int, *, again: bool) -> Measure:
+        def measure() -> float:
+            if not again:
+                found[:] = load.latencies(ports, statements)
+            return found[which][part] - found[0][part]
+
+        return measure
+
+    for part, name in enumerate(("median", "99th percentile")):
+        yield Row(
+            f"latency that it adds to a one-row query, {name}",
+            Unit.SECONDS,
+            added(2, part, again=True),
+            added(1, part, again=part > 0),
+            Reach(1.5),
+        )
+
+
+def _idle(place: Site) -> Row:
+    """Clients that hold no connection of the server's: transaction pooling."""
+
+    def ours() -> float:
+        with place.pgveil(pool={"mode": "transaction", "size": 4}) as server:
+            return load.idle_bytes(server, MASKED, IDLE)
+
+    def peer() -> float:
+        with place.pgbouncer(pool_mode="transaction", default_pool_size=4, max_client_conn=2 * IDLE) as server:
+            return load.idle_bytes(server, MASKED, IDLE)
+
+    return Row(f"memory of one of {IDLE:,} idle clients", Unit.BYTES, ours, peer, Reach(8 * 1024, own=True))
