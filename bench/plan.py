@@ -1,4 +1,5 @@
-"""What a decision costs: `Veil.decide` over texts never seen before, and over one that its cache has.
+"""What a decision costs: `Veil.decide` over texts never seen before, over texts that differ in numbers only, and over
+one that its cache has.
 
 `python -m bench plan --profile` says where the time of a cold plan goes.
 """
@@ -43,16 +44,28 @@ def cases() -> list[Case]:
         Case("cold plan, one masked table", _cold(lambda: world.simple(next(fresh))), 200),
         Case("cached plan, join of 10 tables, 2 masks each", _cached(world.join("masked", 0)), 5_000, 15 * MICROSECOND),
         Case("cached plan, one masked table", _cached(world.simple(0)), 20_000, 15 * MICROSECOND),
+        Case(
+            "plan of a known shape, no masked table",
+            _shaped(lambda number: f"SELECT id, total FROM plain.orders WHERE id = {number};"),
+            20_000,
+            3 * MICROSECOND,
+        ),
+        Case("plan of a known shape, one masked table", _shaped(world.simple), 20_000, 5 * MICROSECOND),
         Case("types of 8 parameters", _parameters(), 2_000),
     ]
 
 
-def _warm() -> Veil:
+def _warm(veil: Veil | None = None) -> Veil:
     """A veil that has met each table: its masked views are made."""
-    veil = world.veil()
+    veil = veil or world.veil()
     for sql in (world.join("masked", 0), world.join("plain", 0), world.simple(0)):
         decided(veil, sql)
     return veil
+
+
+def _forgetful() -> Veil:
+    """As `_warm`, without a cache: the texts of these cases are of one shape."""
+    return _warm(Veil(world.POLICY, world.CATALOG, cache_size=0))
 
 
 def decided(veil: Veil, sql: str) -> Plan:
@@ -64,11 +77,25 @@ def decided(veil: Veil, sql: str) -> Plan:
 
 
 def _cold(text: Callable[[], str]) -> Callable[[int], float]:
-    veil, identity = _warm(), world.identity()
+    veil, identity = _forgetful(), world.identity()
 
     def run(number: int) -> float:
         decided(veil, text())
         texts = iter([text() for _ in range(number)])
+        return timed(lambda: veil.decide(next(texts), identity, world.SEARCH_PATH), number)
+
+    return run
+
+
+def _shaped(text: Callable[[int], str]) -> Callable[[int], float]:
+    """Each text with a number that none had before it."""
+    veil, identity = _warm(), world.identity()
+    fresh = itertools.count(1)
+
+    def run(number: int) -> float:
+        texts = iter([text(next(fresh)) for _ in range(number + 2)])
+        for _ in range(2):
+            decided(veil, next(texts))
         return timed(lambda: veil.decide(next(texts), identity, world.SEARCH_PATH), number)
 
     return run
@@ -148,7 +175,7 @@ def profile(number: int = 100) -> str:
 
 
 def _stages(title: str, text: Callable[[int], str], number: int) -> str:
-    veil, clock = _warm(), _Clock()
+    veil, clock = _forgetful(), _Clock()
     texts = [text(i) for i in range(1, number + 1)]
     start = time.perf_counter()
     with _watched(clock):
@@ -166,7 +193,7 @@ def _stages(title: str, text: Callable[[int], str], number: int) -> str:
 
 
 def _functions(text: Callable[[int], str], number: int) -> str:
-    veil = _warm()
+    veil = _forgetful()
     texts = [text(i) for i in range(1, number + 1)]
     profiler = cProfile.Profile()
     with profiler:

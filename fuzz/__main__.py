@@ -60,12 +60,14 @@ def _run(oracle: Oracle, numbers: range, proxy_every: int) -> int:
 def run(oracle: Oracle, numbers: range, proxy_every: int = 0) -> Tally:
     """Every case of `numbers`, each `proxy_every`th through a proxy as well."""
     tally = Tally()
+    shaped = oracle.shaped
     said = time.monotonic()
     for number in numbers:
         case = make_case(number, oracle.tables)
         through_proxy = bool(proxy_every) and number % proxy_every == 0
         tally.add(case, oracle.judge(case, through_proxy=through_proxy))
         tally.proxied += through_proxy
+        tally.shaped = oracle.shaped - shaped
         if time.monotonic() - said > SAY_EVERY_S:
             said = time.monotonic()
             print(f"... {number - numbers.start + 1} of {len(numbers)}, {len(tally.faults)} faults", flush=True)

@@ -1,8 +1,8 @@
 """A case through the veil, and what it should come to: on the database as the user sees it, and on one with other
 protected values.
 
-The veil decides in this process, and what it would send goes to PostgreSQL at once: so there is time for thousands. Now
-and then a case goes through a proxy too.
+The veil decides in this process, and what it would send goes to PostgreSQL at once: so there is time for thousands. It
+decides from shapes where it can. Now and then a case goes through a proxy too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fuzz.answers import Answer, Line, difference
 from fuzz.cases import Case
 from fuzz.cells import USERS, marks_for
 from fuzz.scope import Table, tables_for
-from fuzz.texts import ComparingVeil, TextsDifferError
+from fuzz.texts import ShapedVeil, ShapesDifferError, TextsDifferError
 from fuzz.world import SEARCH_PATH, World
 from proxy.policy.plan import Refusal
 from proxy.policy.rules import Identity
@@ -43,7 +43,7 @@ class Oracle:
     """Judges cases. Use `close` at the end."""
 
     def __init__(self, world: World, proxy: ProxyLine | None = None) -> None:
-        self._veil = ComparingVeil(world.veil.policy, world.catalog)
+        self._veil = ShapedVeil(world.veil)
         self.identities: dict[str, Identity] = {}
         for user in USERS:
             found = world.veil.policy.identify(user)
@@ -64,10 +64,17 @@ class Oracle:
         for line in (self._base, *self._seen.values(), *self._other.values(), *self._through.values()):
             line.close()
 
+    @property
+    def shaped(self) -> int:
+        """How many statements got their plan from the shape of others, so far."""
+        return self._veil.shaped
+
     def judge(self, case: Case, *, through_proxy: bool = False) -> Verdict:
         """Runs the case everywhere."""
         try:
             return self._judge(case, through_proxy=through_proxy)
+        except ShapesDifferError as error:
+            return Verdict("different", f"from a shape another plan comes than without: {error}")
         except TextsDifferError as error:
             return Verdict("different", f"the two ways to the text differ: {error}")
         finally:

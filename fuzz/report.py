@@ -35,6 +35,7 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[Case, Verdict]] = field(default_factory=list)
     proxied: int = 0
+    shaped: int = 0
 
     def add(self, case: Case, verdict: Verdict) -> None:
         self.outcomes[verdict.outcome] += 1
@@ -57,6 +58,7 @@ class Tally:
         total = sum(self.outcomes.values())
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.most_common())
         yield f"{total} statements ({kinds}); {self.proxied} of them through a proxy too"
+        yield f"  {self.shaped:>6}  decided from the shape of others"
         for outcome in OUTCOMES:
             yield f"  {self.outcomes[outcome]:>6}  {outcome:<11} {_MEANING[outcome]}"
         if self.refusals:

@@ -1,13 +1,24 @@
 """A veil that makes the text of every plan in both ways, and holds one against the other: what was put into the
-client's own text has to read as the tree that would have been written out."""
+client's own text has to read as the tree that would have been written out. And one that decides by shapes wherever it
+can, and holds such a decision against the one that the text gets by itself."""
 
 from __future__ import annotations
 
+from random import Random
+
+from fuzz.shapes import assert_same, varied
 from proxy.policy import parser
 from proxy.policy.context import Context
 from proxy.policy.cuts import Cut
-from proxy.policy.decide import Veil, verified_text
+from proxy.policy.decide import CACHE_SIZE, Veil, verified_text
+from proxy.policy.plan import Plan, Refusal
 from proxy.policy.refused import Refused
+from proxy.policy.rules import Identity
+from proxy.policy.shapeproof import proven
+from proxy.policy.shapes import Shapes, outline
+
+OTHERS = 3
+"""Texts of the same shape, with other integers, that come before each text."""
 
 
 class TextsDifferError(Exception):
@@ -29,4 +40,52 @@ class ComparingVeil(Veil):
                 return found
             if parser.paired_locations(parser.parse(found[1]), parser.parse(written)) is None:
                 raise TextsDifferError(found[1])
+        return found
+
+
+class ShapesDifferError(TextsDifferError):
+    """The text is one that got another plan from a shape than by itself."""
+
+
+class ShapedVeil(ComparingVeil):
+    """Knows the shape of each text from others before it decides, where there is one. Raises TextsDifferError and
+    ShapesDifferError."""
+
+    def __init__(self, veil: Veil) -> None:
+        super().__init__(veil.policy, veil.catalog, on_floor=veil.on_floor)
+        self.shaped = 0
+        """How many decisions were made from a shape."""
+        self._cold = ComparingVeil(veil.policy, veil.catalog, on_floor=veil.on_floor, cache_size=0)
+
+    def decide(
+        self,
+        sql: str,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Plan | Refusal:
+        """The decision from the shape, if there is one; its own otherwise."""
+
+        def afresh(text: str) -> Plan | Refusal:
+            return self._cold.decide(text, identity, search_path, temps, types)
+
+        wanted = afresh(sql)
+        lines = outline(sql)
+        shape = proven(sql, wanted, afresh) if lines is not None and isinstance(wanted, Plan) else None
+        if lines is None or shape is None:
+            return wanted
+        self._shapes = Shapes(CACHE_SIZE)
+        random = Random(sql)
+        for _ in range(OTHERS):
+            super().decide(varied(sql, random, kept=shape[0].numbers), identity, search_path, temps, types)
+        desk = self._desk(identity, search_path, temps, types if self._asks_types else ())
+        found = self._shapes.plan(desk, sql, lines)
+        if found is None:
+            return wanted
+        self.shaped += 1
+        try:
+            assert_same(found, wanted)
+        except AssertionError:
+            raise ShapesDifferError(sql) from None
         return found

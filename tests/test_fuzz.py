@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -24,9 +25,11 @@ from fuzz.scope import Column, Scope, Source, Table
 from fuzz.throughproxy import proxied
 from fuzz.world import POLICY, World, make_world
 from proxy import localpg
-from proxy.policy import parser
+from proxy.policy import parser, shapeproof
 from proxy.policy.decide import Veil
 from proxy.policy.load import load_policies
+from proxy.policy.plan import Plan
+from proxy.policy.shapes import Pins, Shape
 
 CASES = 400
 TABLES = [
@@ -69,6 +72,7 @@ def test_answers_are_those_of_the_masked_data(oracle: Oracle) -> None:
     assert not tally.failed, explained(tally)
     assert tally.outcomes["answered"] >= CASES * 0.8
     assert tally.outcomes["refused"] <= CASES * 0.05
+    assert tally.shaped >= CASES * 0.2
 
 
 def test_answers_through_a_proxy_too(world: World, tmp_path: Path) -> None:
@@ -103,6 +107,21 @@ def test_a_hole_in_the_veil_is_found(world: World, tmp_path: Path, column: str) 
         assert broken.judge(counted).outcome in ("different", "dependent")
     finally:
         broken.close()
+
+
+def test_a_shape_that_holds_for_too_much_is_found(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a position in GROUP BY had no say: with the key's, the other columns are grouped by too."""
+    case = Case(0, "analyst", "select", ("SELECT id, email FROM shop.customers WHERE id > 5 GROUP BY 1",))
+    assert oracle.judge(case).outcome == "answered"
+    assert (
+        oracle.judge(replace(case, steps=("SELECT id, email FROM shop.customers WHERE id > 5",))).outcome == "answered"
+    )
+    assert oracle.shaped == 1
+    monkeypatch.setattr(shapeproof, "OPEN", shapeproof.OPEN | {"SelectStmt.group_clause"})
+    monkeypatch.setattr("fuzz.texts.proven", lambda *_: (Pins(()), Shape(Plan("", ()))))
+    verdict = oracle.judge(case)
+    assert verdict.outcome == "different"
+    assert "shape" in verdict.detail
 
 
 def test_a_statement_that_is_refused_is_no_fault(oracle: Oracle) -> None:

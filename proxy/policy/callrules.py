@@ -14,7 +14,7 @@ from proxy.policy.context import Scope
 from proxy.policy.references import References
 from proxy.policy.refused import Refused, denied, unsupported
 from proxy.policy.rules import StatementKind
-from proxy.policy.settingcalls import sets_harmlessly
+from proxy.policy.settingcalls import hold_name, is_given_name, sets_harmlessly
 from proxy.policy.settings_list import may_show
 from proxy.policy.trust import Trust
 
@@ -51,8 +51,11 @@ class CallRules:
         for part in parts:
             call.funcname.add().string.sval = part
 
-    def _require_open_setting(self, call: Node) -> None:
-        """current_setting may read what SHOW may: a literal name, or a name out of pg_settings, as psql's \\dconfig."""
+    def _require_open_setting(self, call: Node) -> bool:
+        """current_setting may read what SHOW may: a literal name, or a name out of pg_settings, as psql's \\dconfig.
+
+        True: a name that has to be held to that when it is known.
+        """
         first = call.args[0] if call.args else None
         kind = first.WhichOneof("node") if first is not None else None
         if first is not None and kind == "a_const" and first.a_const.HasField("sval"):
@@ -61,8 +64,11 @@ class CallRules:
                 raise Refused(refusal, call.location)
         elif first is not None and kind == "column_ref":
             self._references.require_listed_setting(first.column_ref)
+        elif first is not None and is_given_name(call):
+            return True
         else:
             raise denied("current_setting needs a literal name for this role", location=call.location)
+        return False
 
     def function_call(self, call: Node, scope: Scope) -> None:
         parts = [part.string.sval for part in call.funcname]
@@ -76,14 +82,17 @@ class CallRules:
         qualified = self._trust.function(parts, len(call.args), call.location)
         if qualified is not None:
             self._rename(call, qualified)
-        if parts[-1] == "current_setting":
-            self._require_open_setting(call)
+        is_held = parts[-1] == "current_setting" and self._require_open_setting(call)
         for name in ("args", "agg_order"):
             for child in getattr(call, name):
                 self._walk(child, scope)
         for name in ("agg_filter", "over"):
             if call.HasField(name):
                 self._walk(getattr(call, name), scope)
+        if is_held:
+            self._rename(call, ["pg_catalog", "current_setting"])
+            hold_name(call.args[0])
+            self.changed = True
 
     def operator_expression(self, expression: Node, scope: Scope) -> None:
         kind = parser.nodes.A_Expr_Kind.Name(expression.kind)

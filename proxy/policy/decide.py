@@ -25,6 +25,8 @@ from proxy.policy.refused import HINT, Refused
 from proxy.policy.relations import MaskedRelations, RewrittenView
 from proxy.policy.rewrite import Rewriter
 from proxy.policy.rules import Identity, Predicates, StatementKind
+from proxy.policy.shapeproof import proven
+from proxy.policy.shapes import Shapes, outline
 from proxy.policy.statements import plan_statement
 from proxy.policy.trust import Trust
 
@@ -36,8 +38,22 @@ READ_ONLY = frozenset({StatementKind.SELECT})
 MAX_ROLE_SETS = 256
 """Masked views are kept for so many; more are possible only where a policy asks for the user's name."""
 
+MAX_DESKS = 1024
+"""So many settings of a session are kept, and so many identities are known by sight."""
+
 Who = tuple[tuple[str, ...], bool, str]
-Key = tuple[Who, bool, tuple[str, ...], frozenset[str], tuple[int, ...], str]
+Setting = tuple[Who, tuple[str, ...], frozenset[str], tuple[int, ...]]
+
+
+class Desk:
+    """What a decision depends on beside the text: who, search path, temporary tables, parameters' types. There is one
+    for each of these, so that it is compared and hashed as the object that it is."""
+
+    __slots__ = ()
+
+
+Key = tuple[Desk, bool, str]
+Seat = tuple[Identity, tuple[str, ...], frozenset[str], tuple[int, ...], Desk]
 
 
 class Veil:
@@ -55,6 +71,9 @@ class Veil:
         self.on_floor = on_floor
         self._plans: OrderedDict[Key, Plan | Refusal] = OrderedDict()
         self._cache_size = cache_size
+        self._shapes = Shapes(cache_size)
+        self._desks: OrderedDict[Setting, Desk] = OrderedDict()
+        self._seats: dict[int, Seat] = {}
         self._relations: OrderedDict[Who, MaskedRelations] = OrderedDict()
         self._lock = threading.Lock()
         self._apart: Veil | None = None
@@ -79,12 +98,25 @@ class Veil:
             a Plan, whose `sql` is the text to send; or a Refusal with SQLSTATE 42501 (may not), 0A000 (cannot be
             analysed), 42601 (PostgreSQL's own syntax error), 42P01 or 42703 (no such relation or column).
         """
-        key = (self._who(identity), False, search_path, temps, types if self._asks_types else (), sql)
+        desk = self._desk(identity, search_path, temps, types if self._asks_types else ())
+        key = (desk, False, sql)
         found = self._plans.get(key)
         if found is not None:
             self._plans.move_to_end(key)
             return found
-        return self._kept(key, self._decide(sql, identity, self._context(identity, search_path, temps, types)))
+        lines = outline(sql) if self._cache_size else None
+        if lines is not None:
+            shaped = self._shapes.plan(desk, sql, lines)
+            if shaped is not None:
+                return shaped
+
+        def afresh(text: str) -> Plan | Refusal:
+            return self._decide(text, identity, self._context(identity, search_path, temps, types))
+
+        decision = self._kept(key, afresh(sql))
+        if lines is not None and isinstance(decision, Plan):
+            self._shapes.learn(desk, lines, lambda: proven(sql, decision, afresh))
+        return decision
 
     def decide_apart(
         self,
@@ -104,7 +136,7 @@ class Veil:
     def decide_generated(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
         """As `decide`, for SQL that somebody else wrote in the session's name: one SELECT, and the function list holds
         for a bypass role too."""
-        key = (self._who(identity), True, search_path, frozenset[str](), (), sql)
+        key = (self._desk(identity, search_path, frozenset(), ()), True, sql)
         found = self._plans.get(key)
         if found is not None:
             return found
@@ -159,6 +191,27 @@ class Veil:
         """As `is_filtered`, of a view's own relations too."""
         return self._relations_for(identity).hides_rows(relation)
 
+    # What is known already
+
+    def _desk(
+        self, identity: Identity, search_path: tuple[str, ...], temps: frozenset[str], types: tuple[int, ...]
+    ) -> Desk:
+        """A session comes with the same objects at every statement: what it came with last is looked at first."""
+        seat = self._seats.get(id(identity))
+        # The seat holds its identity, so no other object has its id.
+        if seat is not None and seat[1] == search_path and seat[2] == temps and seat[3] == types:
+            return seat[4]
+        setting = (self._who(identity), search_path, temps, types)
+        desk = self._desks.get(setting)
+        if desk is None:
+            desk = self._desks[setting] = Desk()
+            if len(self._desks) > MAX_DESKS:
+                self._desks.popitem(last=False)
+        if len(self._seats) >= MAX_DESKS:
+            self._seats.clear()
+        self._seats[id(identity)] = (identity, search_path, temps, types, desk)
+        return desk
+
     # Making a plan
 
     def _kept(self, key: Key, decision: Plan | Refusal) -> Plan | Refusal:
@@ -211,6 +264,7 @@ class Veil:
             tree=written,
             original=sql if written else "",
             cuts=cuts,
+            weighed=any(r.weighs for r in rewriters),
         )
 
     @staticmethod

@@ -67,6 +67,11 @@ class Fences:
         self._filters = False
         self._pushes = False
 
+    @property
+    def weighs(self) -> bool:
+        """Whether constants of the statement are looked at: what they are, and of which type."""
+        return self._facts is not None
+
     def begin(self, statement: Node, types: tuple[int, ...]) -> None:
         """The whole statement, as it came."""
         if not (self._relations.has_filters or self._relations.has_predicates):

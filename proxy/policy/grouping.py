@@ -5,11 +5,13 @@ group (https://www.postgresql.org/docs/current/sql-select.html#SQL-GROUPBY). It 
 So the other columns are added to the list: groups stay what they were, and the planner drops the additions again once
 it has pulled the subquery up.
 
-It does not look into grouping sets, or at keys that are masked themselves: those stay as they were written.
+A column of a grouping set beside the key is not added: it is there in some of the sets and NULL in the others. It does
+not look for keys in grouping sets, or at keys that are masked themselves: those stay as they were written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +41,16 @@ def complete_groups(select: Node, sources: list[Source], used: set[str]) -> bool
     """
     before = len(select.group_clause)
     grouped = [_grouped_column(item, select) for item in select.group_clause]
+    in_sets = [_grouped_column(item, select) for item in _of_sets(select.group_clause)]
     for source in sources:
         key = source.relation.primary_key
-        if not key or source.masked & set(key) or not _needs_more(source, grouped, used):
+        if not key or source.masked & set(key) or not _needs_more(source, [*grouped, *in_sets], used, sources):
             continue
         if all(_is_grouped(source, column, grouped, sources) for column in key):
             for column in source.relation.columns:
-                if column.name not in key and _is_groupable(column.type_name):
+                if column.name in key or _is_grouped(source, column.name, in_sets, sources):
+                    continue
+                if _is_groupable(column.type_name):
                     reference = select.group_clause.add().column_ref
                     reference.fields.add().string.sval = source.alias
                     reference.fields.add().string.sval = column.name
@@ -57,11 +62,11 @@ def _is_groupable(type_name: str) -> bool:
     return type_name.startswith("jsonb") or not type_name.startswith(_UNGROUPABLE)
 
 
-def _needs_more(source: Source, grouped: list[list[str]], used: set[str]) -> bool:
+def _needs_more(source: Source, grouped: list[list[str]], used: set[str], sources: list[Source]) -> bool:
     """Whether the SELECT may refer to a column of the source that it does not group by."""
-    listed = {names[-1] for names in grouped if names}
     return bool(used & {"*", source.alias}) or any(
-        column.name in used and column.name not in listed for column in source.relation.columns
+        column.name in used and not _is_grouped(source, column.name, grouped, sources)
+        for column in source.relation.columns
     )
 
 
@@ -75,6 +80,25 @@ def _grouped_column(item: Node, select: Node) -> list[str]:
     if kind != "column_ref":
         return []
     return [field.string.sval for field in item.column_ref.fields]
+
+
+def _of_sets(items: Node) -> Iterator[Node]:
+    """The items of the grouping sets in a list, those of `(a, b)` in one of them one by one."""
+    for item in items:
+        if item.WhichOneof("node") == "grouping_set":
+            for inner in item.grouping_set.content:
+                yield from _members(inner)
+
+
+def _members(item: Node) -> Iterator[Node]:
+    kind = item.WhichOneof("node")
+    if kind == "grouping_set":
+        yield from _of_sets((item,))
+    elif kind == "row_expr":
+        for inner in item.row_expr.args:
+            yield from _members(inner)
+    else:
+        yield item
 
 
 def _is_grouped(source: Source, column: str, grouped: list[list[str]], sources: list[Source]) -> bool:

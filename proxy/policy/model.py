@@ -62,7 +62,9 @@ class Policy:
         found = [role for role in self.roles.values() if role.has(user)]
         if not found:
             return None
-        return Identity(user, tuple(r.name for r in found), all(r.bypass for r in found), _attributes(found))
+        bypass = all(r.bypass for r in found)
+        replicates = bypass and StatementKind.REPLICATION in self.statements
+        return Identity(user, tuple(r.name for r in found), bypass, _attributes(found), replicates)
 
     def may_read(self, identity: Identity, table: Name) -> bool:
         """Whether a rule lets one of the identity's roles read `table`; `defaults.tables` decides for unnamed ones."""

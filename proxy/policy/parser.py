@@ -40,11 +40,13 @@ __all__ = [
     "deparse",
     "faithful_text",
     "fingerprint",
+    "integer_tokens",
     "nodes",
     "nodes_of",
     "original_position",
     "paired_locations",
     "parse",
+    "same_but_locations",
     "scan",
     "without_locations",
 ]
@@ -216,6 +218,19 @@ def scan(sql: str) -> list[Token]:
     ]
 
 
+def integer_tokens(sql: str) -> set[tuple[int, int]]:
+    """From where to where the scanner takes a text for an integer that fits an int4, in bytes of UTF-8. Only for what
+    `parse` takes; raises SyntaxProblem as `scan` does."""
+    try:
+        found = postgast.scan(sql).tokens
+    except postgast.PgQueryError as error:
+        raise SyntaxProblem(error.message, None) from None
+    return {(token.start, token.end) for token in found if token.token == _INTEGER}
+
+
+_INTEGER = nodes.Token.Value("ICONST")
+
+
 class _Offsets:
     """Byte offsets of a text's UTF-8 to character offsets; ASCII costs nothing."""
 
@@ -258,6 +273,12 @@ def faithful_text(tree: bytes) -> str | None:
         return text
     same = paired_locations(nodes.ParseResult.FromString(tree), nodes.ParseResult.FromString(again))
     return text if same is not None else None
+
+
+def same_but_locations(first: ParseTree, second: ParseTree) -> bool:
+    """Whether two trees are one, locations apart. As `paired_locations`, in a fraction of its time; False as well where
+    a node has a location in one and not in the other, or is the first of its text."""
+    return _timeless(first.SerializeToString()) == _timeless(second.SerializeToString())
 
 
 def _timeless(tree: bytes) -> bytes:

@@ -68,7 +68,7 @@ class AppliedMask:
     """In words: named by the rule, by a tag, by a pattern, or not named by any."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What runs instead of the client's text.
 
@@ -92,6 +92,19 @@ class Plan:
     original: str = field(default="", repr=False)
     cuts: tuple[Cut, ...] = ()
     """Where in `sql` masked views were put in."""
+    weighed: bool = False
+    """The values of constants may have had a say, beyond where they stand in the text: in whether a fence is needed,
+    and in what stands below it."""
+
+    def with_text(self, sql: str, cuts: tuple[Cut, ...]) -> Plan:
+        """The same decision on another text. `dataclasses.replace` takes ten times as long, and this is done for every
+        statement of some clients."""
+        fields = self.__dict__.copy()
+        fields["sql"] = sql
+        fields["cuts"] = cuts
+        made = object.__new__(Plan)
+        object.__setattr__(made, "__dict__", fields)
+        return made
 
     def original_position(self, position: int) -> int | None:
         """The client's position (from 1) for one in `sql` (from 1), or None where nothing of the client's stands."""

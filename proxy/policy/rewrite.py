@@ -11,8 +11,7 @@ https://www.postgresql.org/docs/current/queries-with.html). It does not know sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import Any, Final
+from typing import Any
 
 from proxy.policy.callrules import CallRules
 from proxy.policy.catalog import Relation
@@ -22,6 +21,7 @@ from proxy.policy.fences import MAX_REPLACEMENTS, Extra, Fences, range_name
 from proxy.policy.floor import floor_comment, floor_view, require_floor
 from proxy.policy.grouping import Source, complete_groups
 from proxy.policy.maskedview import MaskedView
+from proxy.policy.nodekinds import LEAVES, UNNAMED_RANGES, WALKED, WAYS, Way, way
 from proxy.policy.plan import AppliedMask
 from proxy.policy.references import References
 from proxy.policy.refused import denied, undefined, unsupported
@@ -32,57 +32,6 @@ from proxy.policy.splice import Inset
 from proxy.policy.trust import Trust
 
 Node = Any
-
-# Expression and clause nodes without a rule of their own: they are walked through.
-WALKED: Final = frozenset(
-    """
-    A_ArrayExpr A_Const A_Indices A_Star BitString BoolExpr Boolean BooleanTest CTECycleClause
-    CTESearchClause CaseWhen CoalesceExpr CollateClause Float GroupingFunc GroupingSet Integer
-    JsonAggConstructor JsonArgument JsonArrayAgg JsonArrayConstructor JsonArrayQueryConstructor JsonBehavior JsonExpr
-    JsonFormat JsonFuncExpr JsonIsPredicate JsonKeyValue JsonObjectAgg JsonObjectConstructor JsonOutput
-    JsonParseExpr JsonReturning JsonScalarExpr JsonSerializeExpr JsonTable JsonTableColumn JsonTablePathSpec
-    JsonValueExpr List MergeSupportFunc MinMaxExpr MultiAssignRef NamedArgExpr NullTest ParamRef RangeFunction
-    RangeSubselect RangeTableFunc RangeTableFuncCol ResTarget RowExpr SQLValueFunction SetToDefault String TypeCast
-    WindowDef XmlExpr XmlSerialize
-    """.split()  # noqa: SIM905 - a table to be read
-)
-
-LEAVES: Final = frozenset(
-    {
-        "a_const", "a_star", "bit_string", "boolean", "float", "integer", "merge_support_func", "param_ref",
-        "set_to_default", "sqlvalue_function", "string",
-    }
-)  # fmt: skip
-"""Of these, as Node's oneof has them, the ones with nothing below to be judged."""
-
-
-UNNAMED_RANGES: Final = frozenset({"range_function", "range_table_func", "json_table"})
-"""What has a name in FROM although no alias gives it one."""
-
-
-class Way(Enum):
-    """How the walk goes on below a field."""
-
-    NOWHERE = auto()
-    NODE = auto()
-    NODES = auto()
-    MESSAGE = auto()
-    MESSAGES = auto()
-
-
-_WAYS: dict[Any, Way] = {}
-"""By field descriptor, of which there are some thousand: asking one what it is takes longer than looking it up."""
-
-
-def _way(part: Any) -> Way:
-    if part.message_type is None:
-        way = Way.NOWHERE
-    elif part.message_type.name == "Node":
-        way = Way.NODES if part.is_repeated else Way.NODE
-    else:
-        way = Way.MESSAGES if part.is_repeated else Way.MESSAGE
-    _WAYS[part] = way
-    return way
 
 
 class Rewriter:
@@ -140,6 +89,11 @@ class Rewriter:
     def granted(self) -> frozenset[StatementKind]:
         """The kinds of statements that the policy lets a masked role run."""
         return self.context.granted
+
+    @property
+    def weighs(self) -> bool:
+        """Whether constants of the statement are looked at."""
+        return self._fences.weighs
 
     def unwritten_calls(self) -> None:
         """Raises Refused where the database could run somebody's code by itself; `select` asks this too."""
@@ -389,15 +343,15 @@ class Rewriter:
 
     def _children(self, message: Node, scope: Scope) -> None:
         for part, value in message.ListFields():
-            way = _WAYS.get(part) or _way(part)
-            if way is Way.NODE:
+            found = WAYS.get(part) or way(part)
+            if found is Way.NODE:
                 self._node(value, scope)
-            elif way is Way.NODES:
+            elif found is Way.NODES:
                 for child in value:
                     self._node(child, scope)
-            elif way is Way.MESSAGE:
+            elif found is Way.MESSAGE:
                 self.walk(value, scope)
-            elif way is Way.MESSAGES:
+            elif found is Way.MESSAGES:
                 for child in value:
                     self.walk(child, scope)
 

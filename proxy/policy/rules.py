@@ -89,6 +89,8 @@ class Identity:
     bypass: bool = False
     attributes: tuple[tuple[str, AttributeValue], ...] = ()
     """Of all roles, by name; one that two of them set differently is left out, so what needs it is refused."""
+    replicates: bool = False
+    """Whether a session may be a replication connection. Never without `bypass`."""
 
     def attribute(self, name: str) -> AttributeValue | None:
         """`name` and `roles` are everybody's; the others come from the roles. None where there is none."""

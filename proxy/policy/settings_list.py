@@ -53,7 +53,7 @@ FIXED = {
 _QUIET = frozenset({"notice", "warning", "error"})
 
 # PostgreSQL itself answers SHOW for these; their values are of the installation.
-_NOT_SHOWN = SECRET_SETTINGS | {"all"}
+NOT_SHOWN = SECRET_SETTINGS | {"all"}
 
 
 def may_set(name: str, value: str) -> Refusal | None:
@@ -97,7 +97,7 @@ def may_show(name: str) -> Refusal | None:
     key = name.lower()
     if "." in key:
         return _refusal(name, "custom settings may hold values", verb="show")
-    if key in _NOT_SHOWN:
+    if key in NOT_SHOWN:
         hint = "query pg_settings for the ones that are open" if key == "all" else HINT
         return _refusal(name, "it belongs to the installation", hint, verb="show")
     return None

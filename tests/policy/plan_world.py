@@ -79,7 +79,7 @@ CATALOG = Catalog(
     ),
     database="db",
     builtin_functions=frozenset({"lower", "avg", "count", "query_to_xml", "ts_stat", "pg_sleep", "upper"}),
-    builtin_types=frozenset({"int4", "text", "numeric", "regclass"}),
+    builtin_types=frozenset({"int4", "text", "numeric", "regclass", "varchar", "name"}),
 )
 
 POLICY = Policy(

@@ -15,8 +15,8 @@ from proxy.policy.clauses import CLAUSES, Place
 from proxy.policy.commands import COMMANDS, SECTIONS, UNNAMED, Verdict, reason, spoken
 from proxy.policy.decide import Veil
 from proxy.policy.functions import admitted
+from proxy.policy.nodekinds import WALKED
 from proxy.policy.plan import Plan, Refusal
-from proxy.policy.rewrite import WALKED
 from proxy.policy.rules import StatementKind, TableRule
 from scripts import statement_docs
 

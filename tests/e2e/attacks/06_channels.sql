@@ -25,6 +25,21 @@ SELECT current_setting('app.secret', true)
 -- refused 42501: current_setting of a computed name
 SELECT current_setting('app.' || 'secret')
 
+-- refused 42501: current_setting of a computed name in a row
+SELECT current_setting(v.n, true) FROM (VALUES ('app.secret')) AS v(n)
+
+-- answers: current_setting of a custom setting's name as a value
+SELECT current_setting('app.secret'::text, true), current_setting(CAST('App.Secret' AS varchar)), pg_catalog.current_setting('app.secret'::name)
+
+-- answers: current_setting of names that are cut to others
+SELECT current_setting('app.secretly'::varchar(10), true), current_setting('data_directory_too'::varchar(14)), current_setting('HBA_FILE'::text)
+
+-- answers: current_setting of a prepared name
+PREPARE named(text) AS SELECT current_setting($1, true), $1 = 'app.secret'; EXECUTE named('app.secret'); EXECUTE named('data_directory'); DEALLOCATE named
+
+-- same: current_setting of an open setting's name as a value
+SELECT current_setting('server_version_num'::varchar(18)), current_setting('Work_Mem'::text, true), current_setting('nothing'::text, true)
+
 -- answers: SHOW ALL
 SHOW ALL
 

@@ -9,3 +9,6 @@ SELECT emp.id, name, count(*) FROM hr.emp GROUP BY 1 ORDER BY 1
 
 -- answers: having and order by of a determined column
 SELECT id FROM hr.emp GROUP BY id HAVING name LIKE 'person 1%' ORDER BY name DESC
+
+-- same: a key and a rollup of a masked column beside it
+SELECT id, ssn, count(*), GROUPING(ssn) FROM hr.emp GROUP BY id, ROLLUP (ssn) ORDER BY 1, 4

@@ -12,4 +12,5 @@ INSERT INTO secret.vault VALUES (1, '{ssn}-vault');
 REFRESH MATERIALIZED VIEW hr.payroll;
 REFRESH MATERIALIZED VIEW hr.headcount;
 SELECT lo_from_bytea(4242, convert_to('{ssn}-large', 'UTF8'));
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.secret = %L', current_database(), '{ssn}-set'); END $$;
 ANALYZE;

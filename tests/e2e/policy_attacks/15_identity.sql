@@ -25,6 +25,15 @@ SELECT set_config('user.ward', 'south', true)
 -- refused 42501: an attribute read
 SELECT current_setting('user.ward', true)
 
+-- answers: an attribute read by a name that is a value
+SELECT current_setting('user.ward'::text, true), current_setting('USER.WARD'::varchar(9)), current_setting('user.ward'::name)
+
+-- answers: an attribute read by a prepared name
+PREPARE attribute(text) AS SELECT current_setting($1::varchar, true); EXECUTE attribute('user.ward'); DEALLOCATE attribute
+
+-- refused 42501: an attribute read by a name with a part computed
+SELECT current_setting(('user.' || 'ward')::text, true)
+
 -- refused 42501: row security off
 SET row_security = off
 

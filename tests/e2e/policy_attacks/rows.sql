@@ -43,3 +43,4 @@ INSERT INTO care.diary SELECT who, 'page of ' || who FROM unnest(ARRAY['nurse', 
 INSERT INTO care.drift SELECT i, 'label ' || i, '{s}' || i FROM generate_series(1, 3) AS i;
 INSERT INTO care.odd
     SELECT i, '{s}', 'u' || i, '{s}', '{s}', 'o' || i, 'n' || i, '{s}', '{s}', 'e' || i FROM generate_series(1, 3) AS i;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET "user".ward = %L', current_database(), '{s}-set'); END $$;
