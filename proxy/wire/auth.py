@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from proxy.errors import AuthenticationError, InternalError, ProtocolError, UpstreamError
 from proxy.wire.message import Message
@@ -27,8 +27,7 @@ from proxy.wire.messages_auth import (
     AuthenticationSASLFinal,
 )
 from proxy.wire.messages_frontend import PasswordMessage, SASLInitialResponse, SASLResponse
-from proxy.wire.scram import ClientExchange, ServerExchange
-from proxy.wire.userlist import Userlist
+from proxy.wire.scram import ClientExchange, ScramKeys, ServerExchange, Verifier
 
 
 class Step(NamedTuple):
@@ -43,53 +42,95 @@ class Step(NamedTuple):
 
 class AuthMethod(StrEnum):
     TRUST = "trust"
-    """Also for a client whose TLS certificate has already proven its name."""
     SCRAM = "scram"
+    PASSWORD = "password"  # noqa: S105 - its name
+    """In clear text: for a link that nobody else reads."""
+    CERT = "cert"
+    """The client's TLS certificate has proven the name already: nothing is asked."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Proven:
+    """What a client's login leaves to log in with elsewhere: keys, or a password, or nothing."""
+
+    keys: ScramKeys | None = None
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Proven(keys={self.keys is not None}, password={self.password is not None})"
 
 
 class _ClientStage(Enum):
     NEW = auto()
     OFFERED = auto()
     CHALLENGED = auto()
+    ASKED = auto()
     DONE = auto()
 
 
 class ClientAuth:
     """The server's side of one client's login: `start` once, then `receive` each message until a step is done.
 
-    `end_point` (`scram.server_end_point` of our certificate) puts SCRAM-SHA-256-PLUS on offer; None without TLS.
-    A user who is not in the list goes through the same exchange, and fails at its end like a wrong password.
+    `found` is the user's verifier and whether there is such a user (`Userlist.find`): one who does not exist goes
+    through the same exchange, and fails at its end like a wrong password. `end_point` (`scram.server_end_point` of our
+    certificate) puts SCRAM-SHA-256-PLUS on offer; None without TLS. With `PASSWORD`, `receive` costs PBKDF2 and may be
+    called from a thread.
     """
 
-    def __init__(self, user: str, method: AuthMethod, users: Userlist, end_point: bytes | None = None) -> None:
+    def __init__(
+        self, user: str, method: AuthMethod, found: tuple[Verifier, bool], end_point: bytes | None = None
+    ) -> None:
         self.user = user
         self._method = method
         self._stage = _ClientStage.NEW
-        verifier, self._known = users.find(user)
-        self._exchange = ServerExchange(verifier, end_point)
+        self._verifier, self._known = found
+        self._exchange = ServerExchange(self._verifier, end_point)
+        self._password: str | None = None
 
     def __repr__(self) -> str:
         return f"ClientAuth({self._method.value}, {self._stage.name})"
 
+    @property
+    def keys(self) -> ScramKeys | None:
+        """The client's keys after a SCRAM exchange that succeeded."""
+        return self._exchange.keys if self._stage is _ClientStage.DONE and self._known else None
+
+    @property
+    def proven(self) -> Proven:
+        """What the login leaves, once a step was done."""
+        return Proven(self.keys, self._password)
+
     def start(self) -> Step:
-        """The first authentication request; for `trust` the last too."""
+        """The first authentication request; for `trust` and `cert` the last too."""
         if self._stage is not _ClientStage.NEW:
             raise ProtocolError("the login has begun already")
-        if self._method is AuthMethod.TRUST:
-            self._stage = _ClientStage.DONE
-            return Step(AuthenticationOk().encode(), done=True)
-        self._stage = _ClientStage.OFFERED
-        return Step(AuthenticationSASL(self._exchange.mechanisms).encode(), done=False)
+        match self._method:
+            case AuthMethod.TRUST | AuthMethod.CERT:
+                self._stage = _ClientStage.DONE
+                return Step(AuthenticationOk().encode(), done=True)
+            case AuthMethod.PASSWORD:
+                self._stage = _ClientStage.ASKED
+                return Step(AuthenticationCleartextPassword().encode(), done=False)
+            case AuthMethod.SCRAM:
+                self._stage = _ClientStage.OFFERED
+                return Step(AuthenticationSASL(self._exchange.mechanisms).encode(), done=False)
+            case _:
+                assert_never(self._method)
 
     def receive(self, message: Message) -> Step:
         """Raises ProtocolError for what does not belong here, AuthenticationError (28P01, 28000) for a failed login."""
         if not isinstance(message, PasswordMessage):
-            raise ProtocolError(f"expected SASL response, got {type(message).__name__}")
-        if self._stage is _ClientStage.OFFERED:
-            return self._challenge(message.as_sasl_initial())
-        if self._stage is _ClientStage.CHALLENGED:
-            return self._finish(message.as_sasl())
-        raise ProtocolError("an authentication response was not asked for")
+            wanted = "password response" if self._stage is _ClientStage.ASKED else "SASL response"
+            raise ProtocolError(f"expected {wanted}, got {type(message).__name__}")
+        match self._stage:
+            case _ClientStage.OFFERED:
+                return self._challenge(message.as_sasl_initial())
+            case _ClientStage.CHALLENGED:
+                return self._finish(message.as_sasl())
+            case _ClientStage.ASKED:
+                return self._check(message.data)
+            case _:
+                raise ProtocolError("an authentication response was not asked for")
 
     def _challenge(self, initial: SASLInitialResponse) -> Step:
         if initial.data is None:
@@ -100,7 +141,7 @@ class ClientAuth:
 
     def _finish(self, response: SASLResponse) -> Step:
         self._stage = _ClientStage.DONE  # one try
-        failure = AuthenticationError(f'password authentication failed for user "{self.user}"')
+        failure = self._failure()
         try:
             answer = self._exchange.final(response.data)
         except AuthenticationError as exc:
@@ -109,18 +150,36 @@ class ClientAuth:
             raise failure
         return Step(AuthenticationSASLFinal(answer).encode() + AuthenticationOk().encode(), done=True)
 
+    def _check(self, data: bytes) -> Step:
+        """A password in clear text. PostgreSQL's recv_password_packet and plain_crypt_verify."""
+        self._stage = _ClientStage.DONE  # one try
+        password, end, rest = data.partition(b"\0")
+        if not end or rest:
+            raise ProtocolError("invalid password packet size")
+        if not password:
+            raise AuthenticationError("empty password returned by client")
+        if not (self._verifier.accepts(password) and self._known):
+            raise self._failure()
+        self._password = password.decode(errors="surrogateescape")
+        return Step(AuthenticationOk().encode(), done=True)
+
+    def _failure(self) -> AuthenticationError:
+        return AuthenticationError(f'password authentication failed for user "{self.user}"')
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLogin:
     """Who to log in as. `private_link`: TLS, a unix socket or loopback, where a password may go in clear text.
 
-    `end_point` is `scram.server_end_point` of the server's TLS certificate, None without TLS.
+    `end_point` is `scram.server_end_point` of the server's TLS certificate, None without TLS. `keys` are proven in
+    place of a password where the server asks for SCRAM.
     """
 
     user: str
     password: str | None = field(repr=False, default=None)
     private_link: bool = False
     end_point: bytes | None = field(repr=False, default=None)
+    keys: ScramKeys | None = field(repr=False, default=None)
 
 
 class _UpstreamStage(Enum):
@@ -184,7 +243,8 @@ class UpstreamAuth:
     def _answer(self, message: AuthenticationMessage) -> Step:
         if isinstance(message, AuthenticationSASL):
             login = self._login
-            self._exchange = ClientExchange(self._password(), message.mechanisms, login.end_point)
+            secret = self._password() if login.keys is None else login.keys
+            self._exchange = ClientExchange(secret, message.mechanisms, login.end_point)
             initial = SASLInitialResponse(self._exchange.mechanism, self._exchange.first())
             return self._send(initial, _UpstreamStage.SASL_STARTED)
         if isinstance(message, AuthenticationMD5Password):
@@ -206,6 +266,11 @@ class UpstreamAuth:
         return Step(message.encode(), done=False)
 
     def _password(self) -> str:
+        if not self._login.password and self._login.keys is not None:
+            raise UpstreamError(
+                "the upstream server asks for a password, and the proxy has the client's SCRAM keys only",
+                hint="Use scram-sha-256 in the server's pg_hba.conf.",
+            )
         if not self._login.password:
             raise UpstreamError(
                 "the upstream server asks for a password and none is set",

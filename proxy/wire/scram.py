@@ -8,11 +8,17 @@ scramp computes; checked here is what it leaves open or reads otherwise than Pos
 - a server may not ask for so many iterations that it keeps the proxy busy;
 - only SCRAM-SHA-256 and its -PLUS form exist here (scramp would also choose SHA-1).
 
+A server that has checked a proof knows the client's key (RFC 5802, section 3: ClientKey is ClientProof XOR
+ClientSignature), and whoever has that key can log in wherever the same verifier is: `ScramKeys`. So a proxy whose users
+file has the verifiers of the database behind it needs nobody's password.
+
 It does not know messages or users: `auth` does.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -20,8 +26,16 @@ from secrets import token_bytes
 from typing import Any
 
 from scramp import ScramClient, ScramException, ScramMechanism  # type: ignore[import-untyped]
+from scramp.utils import saslprep  # type: ignore[import-untyped]
 
-from proxy.errors import AuthenticationError, AuthorizationError, ConfigError, ProtocolError, UpstreamError
+from proxy.errors import (
+    AuthenticationError,
+    AuthorizationError,
+    ConfigError,
+    InternalError,
+    ProtocolError,
+    UpstreamError,
+)
 
 SCRAM = "SCRAM-SHA-256"
 SCRAM_PLUS = "SCRAM-SHA-256-PLUS"
@@ -36,6 +50,8 @@ _MIN_SALT = 12
 _ITERATIONS = range(4096, 10_000_001)
 """What scramp takes; RFC 7677 asks for 4096 at least."""
 _USER = "*"
+_NO_PASSWORD = "*"  # noqa: S105 - nobody's
+"""scramp's client wants one; what proves keys never asks it for a proof."""
 
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$([1-9][0-9]{0,8}):([^:$]+)\$([^:$]+):([^:$]+)")
 _CLIENT_FIRST = re.compile(
@@ -82,6 +98,33 @@ class Verifier:
     def __repr__(self) -> str:
         return f"Verifier(iterations={self.iterations})"
 
+    def accepts(self, password: bytes) -> bool:
+        """Whether this is the verifier of `password`. PBKDF2: from a millisecond for 4096 iterations; for a thread."""
+        salted = hashlib.pbkdf2_hmac("sha256", _prepared(password), self.salt, self.iterations)
+        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        return hmac.compare_digest(hashlib.sha256(client_key).digest(), self.stored_key)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ScramKeys:
+    """What logs in in place of a password, at a server whose verifier has the same salt and iterations."""
+
+    client_key: bytes
+    server_key: bytes
+    salt: bytes
+    iterations: int
+
+    def __repr__(self) -> str:
+        return f"ScramKeys(iterations={self.iterations})"
+
+
+def _prepared(password: bytes) -> bytes:
+    """SASLprep where it is possible, else the bytes as they are: so PostgreSQL makes its verifiers."""
+    try:
+        return str(saslprep(password.decode())).encode()
+    except (ScramException, UnicodeError):
+        return password
+
 
 def make_verifier(password: str, iterations: int = DEFAULT_ITERATIONS) -> str:
     """The verifier of a password, in PostgreSQL's form. Raises ConfigError for one that SASLprep does not allow."""
@@ -111,6 +154,12 @@ class ServerExchange:
         self._verifier = verifier
         self._end_point = end_point
         self._scramp: Any = None
+        self._keys: ScramKeys | None = None
+
+    @property
+    def keys(self) -> ScramKeys | None:
+        """The client's keys, once `final` has accepted its proof; None before."""
+        return self._keys
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -146,9 +195,21 @@ class ServerExchange:
             raise ProtocolError("a SASL response came before the initial one")
         try:
             self._scramp.set_client_final(_ascii_or_utf8(data))
-            return str(self._scramp.get_server_final()).encode()
+            answer = str(self._scramp.get_server_final()).encode()
         except ScramException as exc:
             raise _refusal(exc) from None
+        self._keys = self._keys_of(data)
+        return answer
+
+    def _keys_of(self, data: bytes) -> ScramKeys:
+        """From a client-final-message whose proof was right."""
+        without_proof, _, proof = data.rpartition(b",p=")
+        verifier, talk = self._verifier, self._scramp
+        signed = f"{talk.client_first_bare},{talk.server_first},".encode() + without_proof
+        client_key = _xor(b64decode(proof), hmac.digest(verifier.stored_key, signed, "sha256"))
+        if not hmac.compare_digest(hashlib.sha256(client_key).digest(), verifier.stored_key):
+            raise InternalError("a SCRAM proof was accepted that does not give the client's key")
+        return ScramKeys(client_key, verifier.server_key, verifier.salt, verifier.iterations)
 
     def _check_flag(self, mechanism: str, flag: str, binding: str | None) -> None:
         """RFC 5802, section 6; PostgreSQL's read_client_first_message."""
@@ -168,20 +229,25 @@ class ServerExchange:
 class ClientExchange:
     """The client's side of one exchange: `first`, `final`, then `verify`, which the caller may not leave out.
 
-    `end_point` is the hash of the server's TLS certificate: with it, -PLUS is taken where the server offers it.
-    Everything that the server does wrong raises UpstreamError.
+    It proves a password or, where `secret` is `ScramKeys`, those: then the server's verifier has to be the one that
+    the keys belong to. `end_point` is the hash of the server's TLS certificate: with it, -PLUS is taken where the
+    server offers it. Everything that the server does wrong raises UpstreamError.
     """
 
-    def __init__(self, password: str, mechanisms: tuple[str, ...], end_point: bytes | None = None) -> None:
+    def __init__(self, secret: str | ScramKeys, mechanisms: tuple[str, ...], end_point: bytes | None = None) -> None:
         usable = [m for m in mechanisms if m == SCRAM or (m == SCRAM_PLUS and end_point is not None)]
         if not usable:
             raise UpstreamError(
                 "the upstream server offers no SASL mechanism that pgveil has",
                 hint=f"pgveil has {SCRAM}, and {SCRAM_PLUS} over TLS.",
             )
-        if not password:
+        if not secret:
             raise UpstreamError("the password for the upstream server is empty")
         binding = None if end_point is None else (END_POINT, end_point)
+        self._keys = secret if isinstance(secret, ScramKeys) else None
+        self._expected: bytes | None = None
+        """The server-final-message that has to come, where keys are proven."""
+        password = _NO_PASSWORD if isinstance(secret, ScramKeys) else secret
         try:
             password.encode()
             self._scramp: Any = ScramClient(usable, _USER, password, binding)
@@ -199,24 +265,50 @@ class ClientExchange:
         return str(self._scramp.get_client_first()).encode()
 
     def final(self, data: bytes) -> bytes:
-        """The client-final-message. Computes PBKDF2: a millisecond for 4096 iterations, up to MAX_ITERATIONS."""
+        """The client-final-message. With a password it computes PBKDF2: a millisecond for 4096 iterations, up to
+        MAX_ITERATIONS."""
         try:
             self._scramp.set_server_first(data.decode())
+            if self._keys is not None:
+                return self._prove(self._keys)
             if int(self._scramp.iterations) > MAX_ITERATIONS:
                 raise UpstreamError(f"the upstream server asks for more than {MAX_ITERATIONS} SCRAM iterations")
             return str(self._scramp.get_client_final()).encode()
         except (ScramException, UnicodeError):
             raise UpstreamError("the upstream server sent a SCRAM message that is malformed or refused") from None
 
+    def _prove(self, keys: ScramKeys) -> bytes:
+        """RFC 5802, section 3, from the client's key on."""
+        talk = self._scramp
+        if (bytes(talk.salt), int(talk.iterations)) != (keys.salt, keys.iterations):
+            raise UpstreamError(
+                "the upstream server has another SCRAM verifier for this user than the users file",
+                hint="The operator has to put the verifier of pg_authid.rolpassword into the users file.",
+            )
+        channel = b64encode(talk.gs2_header.make_cbind_input(talk.cb)).decode("ascii")
+        without_proof = f"c={channel},r={talk.nonce}"
+        signed = f"{talk.client_first_bare},{talk.server_first},{without_proof}".encode()
+        stored_key = hashlib.sha256(keys.client_key).digest()
+        proof = _xor(keys.client_key, hmac.digest(stored_key, signed, "sha256"))
+        self._expected = b"v=" + b64encode(hmac.digest(keys.server_key, signed, "sha256"))
+        return f"{without_proof},p={b64encode(proof).decode('ascii')}".encode()
+
     def verify(self, data: bytes) -> None:
         """Checks the server's signature: that it knows the password too."""
-        try:
-            self._scramp.set_server_final(data.decode())
-        except (ScramException, UnicodeError):
+        if not self._is_signed(data):
             raise UpstreamError(
                 "the upstream server did not prove that it knows the password",
                 hint="Something else may be answering at its address.",
-            ) from None
+            )
+
+    def _is_signed(self, data: bytes) -> bool:
+        if self._keys is not None:
+            return self._expected is not None and hmac.compare_digest(data, self._expected)
+        try:
+            self._scramp.set_server_final(data.decode())
+        except (ScramException, UnicodeError):
+            return False
+        return True
 
 
 def server_end_point(certificate: bytes) -> bytes | None:
@@ -236,6 +328,10 @@ def server_end_point(certificate: bytes) -> bytes | None:
     digest = hashes.Hash(algorithm)
     digest.update(certificate)
     return digest.finalize()
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
 def _ascii_or_utf8(data: bytes) -> str:

@@ -3,6 +3,9 @@
 https://www.postgresql.org/docs/current/protocol-message-formats.html (StartupMessage, SSLRequest, GSSENCRequest,
 CancelRequest) and https://www.postgresql.org/docs/current/protocol-changes.html for 3.2: longer cancel keys.
 
+As in PostgreSQL, a parameter that is given twice counts as given last, and values are bytes that need not be UTF-8
+(they become `str` with surrogateescape). Only the user's name has to be: policies and users files know no other.
+
 What is refused: every protocol but 3, a length over PostgreSQL's own cap (known from the first four bytes), a
 second request for the same encryption, and bytes sent behind such a request before its answer: an attacker on
 the path could have put them there, to be read as if they had come encrypted (CVE-2021-23214 and its family).
@@ -43,6 +46,25 @@ _BARE = _HEAD.size
 _MIN_KEY, _MAX_KEY = 4, 256
 
 _FALSE = frozenset({"false", "fals", "fal", "fa", "f", "no", "n", "off", "of", "0"})
+
+
+class VersionError(ProtocolError):
+    """The peer's: a protocol that is not 3, or an encryption that is not to be asked for now (SQLSTATE 0A000).
+
+    PostgreSQL says the same of both: it reads the second request as a version.
+    """
+
+    sqlstate = "0A000"
+
+    def __init__(self, code: int) -> None:
+        self.major, minor = code >> 16, code & 0xFFFF
+        super().__init__(
+            f"unsupported frontend protocol {self.major}.{minor}: server supports 3.0 to {MAJOR}.{LATEST_MINOR}"
+        )
+
+    def old_response(self) -> bytes | None:
+        """The ErrorResponse for a client of protocol 1 or 2, which knows no other form."""
+        return f"EFATAL:  {self.message}\n\0".encode() if 0 < self.major < MAJOR else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +169,15 @@ class StartupBuffer:
         self._data = b""
         self._encrypted = encrypted
         self._asked: set[type[SSLRequest | GSSENCRequest]] = set()
-        self._waiting = False
+        self._waiting: type[SSLRequest | GSSENCRequest] | None = None
 
     def __repr__(self) -> str:
-        return f"StartupBuffer({len(self._data)} bytes, waiting={self._waiting})"
+        return f"StartupBuffer({len(self._data)} bytes, waiting={self._waiting is not None})"
 
     def feed(self, data: bytes) -> StartupPacket | None:
         """The next packet, or None while it is not whole. Raises ProtocolError, and AuthorizationError for no user."""
-        if self._waiting and data:
-            raise _early_bytes()
+        if self._waiting is not None and data:
+            raise early_bytes(self._waiting)
         self._data += data
         if len(self._data) < _LENGTH.size:
             return None
@@ -169,7 +191,7 @@ class StartupBuffer:
 
     def refused(self) -> None:
         """The encryption that was asked for was answered with a no: the next packet may come."""
-        self._waiting = False
+        self._waiting = None
 
     def take_rest(self) -> bytes:
         """What came behind the last packet, and forgets it."""
@@ -180,11 +202,11 @@ class StartupBuffer:
         if isinstance(packet, SSLRequest | GSSENCRequest):
             kind = type(packet)
             if self._encrypted or kind in self._asked:
-                raise ProtocolError(f"unexpected {kind.__name__}")
+                raise repeated(kind)
             if self._data:
-                raise _early_bytes()
+                raise early_bytes(kind)
             self._asked.add(kind)
-            self._waiting = True
+            self._waiting = kind
         return packet
 
 
@@ -203,12 +225,12 @@ def decode_startup(raw: bytes) -> StartupPacket:
         return packet
     major, minor = code >> 16, code & 0xFFFF
     if major != MAJOR:
-        raise ProtocolError(
-            f"unsupported frontend protocol {major}.{minor}: server supports 3.0 to {MAJOR}.{LATEST_MINOR}"
-        )
+        raise VersionError(code)
     parameters = _decode_parameters(Reader(raw, _BARE, "StartupMessage"))
     if not parameters.get("user"):
         raise AuthorizationError("no PostgreSQL user name specified in startup packet")
+    if not _is_utf8(parameters["user"]):
+        raise AuthorizationError("the user name in the startup packet is not UTF-8")
     return StartupMessage(major, minor, parameters)
 
 
@@ -220,25 +242,36 @@ def _decode_cancel(reader: Reader) -> CancelRequest:
 
 
 def _decode_parameters(reader: Reader) -> Mapping[str, str]:
-    """Names and values as UTF-8. A name given twice is refused: who reads first and who reads last would differ."""
+    """Names and values, each name once, where it stands last."""
     parameters: dict[str, str] = {}
-    while name := _text(reader):
-        if name in parameters:
-            raise ProtocolError("invalid startup packet: a parameter is given twice")
-        parameters[name] = _text(reader)
-    reader.finish()
+    try:
+        while name := reader.name():
+            value = reader.name()
+            parameters.pop(name, None)
+            parameters[name] = value
+        reader.finish()
+    except ProtocolError:
+        raise ProtocolError("invalid startup packet layout: expected terminator as last byte") from None
     return parameters
 
 
-def _text(reader: Reader) -> str:
+def _is_utf8(text: str) -> bool:
     try:
-        return reader.cstring().decode()
-    except UnicodeDecodeError:
-        raise ProtocolError("invalid startup packet: a parameter is not UTF-8") from None
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _early_bytes() -> ProtocolError:
+def repeated(kind: type[SSLRequest | GSSENCRequest]) -> VersionError:
+    """A request that has had its answer, or comes inside TLS."""
+    return VersionError(_SSL_CODE if kind is SSLRequest else _GSSENC_CODE)
+
+
+def early_bytes(kind: type[SSLRequest | GSSENCRequest]) -> ProtocolError:
+    """Somebody has sent on behind a request without waiting for its answer."""
+    name = "SSL request" if kind is SSLRequest else "GSSAPI encryption request"
     return ProtocolError(
-        "received unencrypted data after an encryption request",
+        f"received unencrypted data after {name}",
         detail="This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
     )

@@ -293,9 +293,10 @@ def test_a_bypass_role_s_options_are_postgresql_s_own(trusting: Pgveil) -> None:
     assert error["C"] == "42704"
 
 
-def test_a_bypass_role_replicates(trusting: Pgveil) -> None:
-    with RawClient(trusting.host, trusting.port, "dba", DATABASE, replication="database") as client:
-        assert DATABASE.encode() in client.simple("IDENTIFY_SYSTEM").data[0]
+def test_a_bypass_role_replicates_where_the_policy_says_so_only(trusting: Pgveil) -> None:
+    error = refusal(trusting, startup("dba", DATABASE, replication="database"))
+    assert error["C"] == "42501"
+    assert "defaults.statements" in error["H"]
 
 
 def test_other_databases(trusting: Pgveil) -> None:

@@ -441,7 +441,26 @@ def test_a_password_that_cannot_be_used_is_the_operators_error(password: str, it
     assert "\x07" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("password", "accepted"),
+    [(PASSWORD.encode(), True), (b"wrong", False), (b"", False), (b"\xff", False), (PASSWORD.encode() + b" ", False)],
+)
+def test_a_verifier_knows_its_password(password: bytes, accepted: bool) -> None:
+    assert VERIFIER.accepts(password) is accepted
+
+
+@pytest.mark.parametrize("password", [b"caf\xe9", b"a\x07b"])
+def test_a_password_that_saslprep_forbids_counts_as_its_bytes(password: bytes) -> None:
+    """As PostgreSQL makes verifiers of such passwords (pg_be_scram_build_secret)."""
+    salted = hashlib.pbkdf2_hmac("sha256", password, b"s" * 16, 4096)
+    client_key, server_key = (hmac.digest(salted, word, "sha256") for word in (b"Client Key", b"Server Key"))
+    verifier = Verifier(4096, b"s" * 16, hashlib.sha256(client_key).digest(), server_key)
+    assert verifier.accepts(password)
+    assert not verifier.accepts(password + b"x")
+
+
 def test_passwords_that_saslprep_makes_equal_are_equal() -> None:
+    assert Verifier.parse(make_verifier("IX")).accepts("I\u00adX".encode())
     exchange(ClientExchange("I\u00adX", (SCRAM,)), ServerExchange(Verifier.parse(make_verifier("IX"))))
 
 

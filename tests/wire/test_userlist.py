@@ -86,5 +86,10 @@ def test_a_made_up_salt_cannot_be_computed_without_the_file() -> None:
     assert Userlist({}).find("eve")[0].salt != Userlist({}).find("eve")[0].salt
 
 
+def test_an_empty_list_makes_up_from_what_every_worker_has() -> None:
+    one, two, other = (Userlist({}, seed).find("eve")[0].salt for seed in (b"s", b"s", b"t"))
+    assert one == two != other
+
+
 def test_the_repr_shows_no_secret() -> None:
     assert repr(Userlist({"ana": ANA})) == "Userlist(1 users)"

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.errors import AuthenticationError, AuthorizationError, PgveilError, ProtocolError, UpstreamError
 from proxy.wire import messages as m
-from proxy.wire.auth import AuthMethod, ClientAuth, Step, UpstreamAuth, UpstreamLogin
+from proxy.wire.auth import AuthMethod, ClientAuth, Proven, Step, UpstreamAuth, UpstreamLogin
 from proxy.wire.buffer import Frame, FrameBuffer
 from proxy.wire.messages_auth import AUTHENTICATION
-from proxy.wire.scram import Verifier, make_verifier
+from proxy.wire.scram import ScramKeys, make_verifier
 from proxy.wire.userlist import Userlist
 
 SCRAM = "SCRAM-SHA-256"
@@ -47,7 +47,7 @@ def converse(server: ClientAuth, client: UpstreamAuth) -> list[str]:
 
 
 def scram(user: str = "ana", end_point: bytes | None = None) -> ClientAuth:
-    return ClientAuth(user, AuthMethod.SCRAM, USERS, end_point)
+    return ClientAuth(user, AuthMethod.SCRAM, USERS.find(user), end_point)
 
 
 def upstream(password: str | None = "right", *, private: bool = False, end_point: bytes | None = None) -> UpstreamAuth:
@@ -66,7 +66,7 @@ def test_channel_binding_is_offered_with_a_certificate_only() -> None:
 
 
 def test_trust_lets_in_at_once() -> None:
-    client = ClientAuth("whoever", AuthMethod.TRUST, USERS)
+    client = ClientAuth("whoever", AuthMethod.TRUST, USERS.find("whoever"))
     assert client.start() == Step(OK, done=True)
     with pytest.raises(ProtocolError):
         client.receive(m.PasswordMessage.of(b"x"))
@@ -83,16 +83,12 @@ def test_a_wrong_password_and_an_unknown_user_fail_alike(user: str, password: st
     assert (caught.value.detail, caught.value.hint) == (None, None)
 
 
-class Forgetful(Userlist):
-    """Knows the verifier of a user who may not log in."""
-
-    def find(self, user: str) -> tuple[Verifier, bool]:
-        return super().find(user)[0], False
-
-
 def test_a_right_proof_for_nobody_does_not_log_in() -> None:
+    verifier, _ = USERS.find("ana")
+    server = ClientAuth("ana", AuthMethod.SCRAM, (verifier, False))
     with pytest.raises(AuthenticationError, match='failed for user "ana"'):
-        converse(ClientAuth("ana", AuthMethod.SCRAM, Forgetful(USERS)), upstream())
+        converse(server, upstream())
+    assert server.proven == Proven()
 
 
 def test_an_unknown_user_is_asked_the_same_questions() -> None:
@@ -177,6 +173,134 @@ def test_no_arbitrary_answers_log_in(first: bytes, second: bytes) -> None:
     for answer in (first, second):
         with pytest.raises((ProtocolError, AuthenticationError)):
             server.receive(m.PasswordMessage(answer))
+
+
+# Keys that a login leaves.
+
+
+@pytest.mark.parametrize("end_point", [None, b"h" * 32])
+def test_the_keys_of_a_login_log_in_again(end_point: bytes | None) -> None:
+    front = scram(end_point=end_point)
+    converse(front, upstream(end_point=end_point))
+    keys = front.proven.keys
+    assert keys is not None
+    assert keys == front.keys
+    assert front.proven.password is None
+    behind = scram(end_point=end_point)
+    asked = converse(behind, UpstreamAuth(UpstreamLogin("ana", end_point=end_point, keys=keys)))
+    assert asked == ["SASL", "SASLContinue", "SASLFinal", "Ok"]
+    assert behind.keys == keys
+
+
+def test_no_keys_before_the_login_is_over_and_none_after_it_failed() -> None:
+    front = scram()
+    assert front.proven == Proven()
+    with pytest.raises(AuthenticationError):
+        converse(front, upstream("wrong"))
+    assert front.proven == Proven()
+
+
+def keys_of_ana() -> ScramKeys:
+    front = scram()
+    converse(front, upstream())
+    assert front.keys is not None
+    return front.keys
+
+
+def test_keys_of_another_verifier_of_the_same_password_are_refused_with_the_reason() -> None:
+    other = ClientAuth("ana", AuthMethod.SCRAM, Userlist({"ana": make_verifier("right")}).find("ana"))
+    with pytest.raises(UpstreamError, match="another SCRAM verifier") as caught:
+        converse(other, UpstreamAuth(UpstreamLogin("ana", keys=keys_of_ana())))
+    assert "pg_authid" in str(caught.value.hint)
+
+
+def test_keys_with_the_same_salt_and_another_password_fail_at_the_server() -> None:
+    keys = keys_of_ana()
+    wrong = ScramKeys(b"x" * 32, keys.server_key, keys.salt, keys.iterations)
+    with pytest.raises(AuthenticationError):
+        converse(scram(), UpstreamAuth(UpstreamLogin("ana", keys=wrong)))
+
+
+def test_a_server_that_does_not_have_the_users_server_key_is_noticed() -> None:
+    keys = keys_of_ana()
+    wrong = ScramKeys(keys.client_key, b"x" * 32, keys.salt, keys.iterations)
+    with pytest.raises(UpstreamError, match="did not prove"):
+        converse(scram(), UpstreamAuth(UpstreamLogin("ana", keys=wrong)))
+
+
+@pytest.mark.parametrize("request_", [m.AuthenticationCleartextPassword(), m.AuthenticationMD5Password(b"salt")])
+def test_keys_are_no_password(request_: m.AuthenticationMessage) -> None:
+    auth = UpstreamAuth(UpstreamLogin("ana", private_link=True, keys=keys_of_ana()))
+    with pytest.raises(UpstreamError, match="SCRAM keys only"):
+        auth.receive(request_)
+
+
+# Passwords in clear text, from clients.
+
+
+def in_clear(user: str, data: bytes) -> tuple[ClientAuth, Step]:
+    server = ClientAuth(user, AuthMethod.PASSWORD, USERS.find(user))
+    assert requests(server.start().send) == [m.AuthenticationCleartextPassword()]
+    return server, server.receive(m.PasswordMessage(data))
+
+
+def test_a_right_password_in_clear_text_logs_in_and_is_kept_for_upstream() -> None:
+    server, step = in_clear("ana", b"right\0")
+    assert step == Step(OK, done=True)
+    assert server.proven == Proven(password="right")
+
+
+@pytest.mark.parametrize(("user", "data"), [("ana", b"wrong\0"), ("eve", b"right\0"), ("ana", b"\xff\0")])
+def test_a_wrong_one_and_an_unknown_user_fail_alike(user: str, data: bytes) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        in_clear(user, data)
+    assert (caught.value.sqlstate, caught.value.message) == (
+        "28P01",
+        f'password authentication failed for user "{user}"',
+    )
+
+
+def test_a_password_in_clear_text_has_one_try() -> None:
+    server = ClientAuth("ana", AuthMethod.PASSWORD, USERS.find("ana"))
+    server.start()
+    with pytest.raises(AuthenticationError):
+        server.receive(m.PasswordMessage(b"wrong\0"))
+    with pytest.raises(ProtocolError, match="was not asked for"):
+        server.receive(m.PasswordMessage(b"right\0"))
+    assert server.proven == Proven()
+
+
+@pytest.mark.parametrize("data", [b"", b"right", b"right\0x", b"right\0\0"])
+def test_a_password_packet_of_the_wrong_size_is_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="invalid password packet size"):
+        in_clear("ana", data)
+
+
+def test_an_empty_password_is_refused_as_postgresql_refuses_it() -> None:
+    with pytest.raises(AuthenticationError, match="empty password returned by client"):
+        in_clear("ana", b"\0")
+
+
+def test_nobody_gets_in_with_the_password_of_nobody() -> None:
+    verifier, _ = USERS.find("ana")
+    server = ClientAuth("ana", AuthMethod.PASSWORD, (verifier, False))
+    server.start()
+    with pytest.raises(AuthenticationError):
+        server.receive(m.PasswordMessage(b"right\0"))
+
+
+@pytest.mark.parametrize("message", [m.Query(b"select 1"), m.Sync()])
+def test_nothing_but_a_password_is_taken_in_its_place(message: m.Message) -> None:
+    server = ClientAuth("ana", AuthMethod.PASSWORD, USERS.find("ana"))
+    server.start()
+    with pytest.raises(ProtocolError, match=f"expected password response, got {type(message).__name__}"):
+        server.receive(message)
+
+
+def test_a_certificate_has_said_it_all() -> None:
+    client = ClientAuth("whoever", AuthMethod.CERT, USERS.find("whoever"))
+    assert client.start() == Step(OK, done=True)
+    assert client.proven == Proven()
 
 
 # Towards the upstream server.
@@ -299,6 +423,8 @@ def test_a_password_with_a_zero_byte_is_not_sent() -> None:
 
 
 def test_no_repr_and_no_error_shows_a_password() -> None:
+    keys = ScramKeys(b"s3cret", b"s3cret", b"s3cret", 4096)
+    assert "s3cret" not in repr((keys, Proven(keys, "s3cret"), UpstreamLogin("ana", keys=keys)))
     login = UpstreamLogin("ana", "s3cret", private_link=False, end_point=b"s3cret")
     auth = UpstreamAuth(login)
     assert "s3cret" not in repr((login, auth, Step(b"s3cret", done=False), scram()))
