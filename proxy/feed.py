@@ -21,11 +21,13 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 
-from proxy.errors import UpstreamUnavailableError
+from proxy import driver
+from proxy.errors import PgveilError, UpstreamError, UpstreamUnavailableError
 from proxy.ops.log import get_logger
 from proxy.policy.catalog import Catalog
 from proxy.policy.catalog_read import DIGEST, PIN, QUERIES, Rows, build_catalog
 from proxy.ports import PRICED_NAME, Priced, UnpricedError
+from proxy.settings import UpstreamDsn
 from proxy.wire.messages import ErrorResponse
 
 _log = get_logger("feed")
@@ -70,12 +72,12 @@ class Feed:
     """The catalogue's source. Use as `async with Feed(dsn) as feed`: the first snapshot is read on entry.
 
     Args:
-        dsn: a libpq URI.
+        dsn: a libpq URI, or what it says. Its server has to prove itself as sessions' servers have to (`driver`).
         changed: called with every new snapshot, on the event loop.
     """
 
-    def __init__(self, dsn: str, changed: Changed | None = None, *, interval_s: float = 1.0) -> None:
-        self._dsn = dsn
+    def __init__(self, dsn: UpstreamDsn | str, changed: Changed | None = None, *, interval_s: float = 1.0) -> None:
+        self._dsn = UpstreamDsn.parse(dsn)
         self._changed = changed
         self._interval_s = interval_s
         self._pool: asyncpg.Pool | None = None
@@ -101,10 +103,8 @@ class Feed:
             self._pool = await self._make_pool()
             self._pricing = await self._make_pool()
             await self.refresh(force=True)
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-            raise UpstreamUnavailableError(
-                f"the upstream cannot be reached: {type(error).__name__}", hint="check upstream.dsn"
-            ) from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamError) as error:
+            raise unreachable(error) from None
         return self
 
     async def __aexit__(
@@ -116,11 +116,11 @@ class Feed:
 
     async def _make_pool(self) -> asyncpg.Pool:
         """It connects when it is used."""
-        return await asyncpg.create_pool(
+        return await driver.create_pool(
             self._dsn,
             min_size=0,
             max_size=POOL_SIZE,
-            timeout=CONNECT_TIMEOUT_S,
+            timeout=self._patience,
             command_timeout=STATEMENT_TIMEOUT_S,
             server_settings=_SETTINGS,
             # Statements over other people's tables: nothing of them is worth keeping prepared.
@@ -139,8 +139,8 @@ class Feed:
             self._look_soon.clear()
             try:
                 await self.refresh()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamUnavailableError) as error:
-                _log.warning("the catalogue could not be read again", error_type=type(error).__name__)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamError) as error:
+                _log.warning("the catalogue could not be read again", reason=_reason(error))
 
     def look_soon(self) -> None:
         """The server knows less or other names than the snapshot: `watch` looks at once."""
@@ -210,23 +210,17 @@ class Feed:
             if statement.temporary and error.sqlstate in _NO_SUCH_TABLE:
                 return None
             raise UnpricedError(_told(error)) from None
-        except (OSError, asyncpg.InterfaceError, UpstreamUnavailableError):
+        except (OSError, asyncpg.InterfaceError, UpstreamError):
             raise TimeoutError from None
         return float(json.loads(text)[0]["Plan"]["Total Cost"])
 
     async def check(self) -> str | None:
-        """None where the upstream answers; else the kind of failure. For readiness."""
+        """None where the upstream answers; else what is wrong, in words of ours. For readiness."""
         try:
             async with asyncio.timeout(2.0), self._acquire() as connection:
                 await connection.fetchval("SELECT 1")
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            UpstreamUnavailableError,
-        ) as error:
-            return type(error).__name__
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, UpstreamError) as error:
+            return _reason(error)
         return None
 
     async def _read(self, connection: Any) -> dict[str, Sequence[Mapping[str, Any]]]:
@@ -236,16 +230,34 @@ class Feed:
             return {name: [dict(row) for row in await connection.fetch(sql)] for name, sql in QUERIES.items()}
 
     def _acquire(self) -> Any:
-        return _from(self._pool)
+        return self._from(self._pool)
 
     def _pricing_connection(self) -> Any:
-        return _from(self._pricing)
+        return self._from(self._pricing)
+
+    def _from(self, pool: asyncpg.Pool | None) -> Any:
+        if pool is None:
+            raise UpstreamUnavailableError("the upstream cannot be reached")
+        return pool.acquire(timeout=self._patience)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a connection: what all hosts may take together."""
+        each = self._dsn.link.connect_timeout_s
+        return CONNECT_TIMEOUT_S if each is None else max(CONNECT_TIMEOUT_S, 2 * each * len(self._dsn.hosts))
 
 
-def _from(pool: asyncpg.Pool | None) -> Any:
-    if pool is None:
-        raise UpstreamUnavailableError("the upstream cannot be reached")
-    return pool.acquire(timeout=CONNECT_TIMEOUT_S)
+def unreachable(error: Exception) -> UpstreamUnavailableError:
+    """What to tell an operator whose database gives this error to whoever connects."""
+    hint = error.hint if isinstance(error, PgveilError) else None
+    return UpstreamUnavailableError(
+        f"the upstream cannot be reached: {_reason(error)}", hint=hint or "check upstream.dsn"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Our own errors name no value; others are their kind."""
+    return error.message if isinstance(error, PgveilError) else type(error).__name__
 
 
 def _told(error: asyncpg.PostgresError) -> ErrorResponse:

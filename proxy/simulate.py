@@ -18,9 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 
-import asyncpg
-
-from proxy import localpg
+from proxy import driver, localpg
 from proxy.check import reaching_upstream
 from proxy.errors import AuthorizationError, CarrierError, ConfigError
 from proxy.feed import Feed
@@ -249,7 +247,7 @@ async def _read(dsn: str) -> tuple[Catalog, tuple[str, ...]]:
     """The catalogue, and the schemas that a new session searches."""
     async with Feed(dsn) as feed:
         catalog = feed.catalog
-    connection = await asyncpg.connect(dsn, statement_cache_size=0)
+    connection = await driver.connect(dsn, statement_cache_size=0)
     try:
         schemas = await connection.fetchval("SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]")
     finally:

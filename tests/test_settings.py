@@ -8,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from proxy.settings import AuthSettings, HostPort, Settings, SettingsError, UpstreamDsn, load_settings
+from proxy.settings.addresses import UpstreamHost
 from proxy.settings.load import FLAGS, setting_fields, variable_name
 
+SOCKET_7 = UpstreamHost("/run/pg", 7)
 NO_FLAGS: dict[str, str | None] = {}
 
 
@@ -113,18 +115,41 @@ def test_null_turns_the_audit_off(tmp_path: Path) -> None:
         ("ask: {provider: gpt}\n", "ask.provider: Input should be 'embedded', 'openai' or 'llama_cpp'"),
         ("ask: {provider: openai}\n", "ask.openai.model: the openai provider needs a model"),
         ("ask: {provider: llama_cpp}\n", "llama_cpp is not there yet"),
-        ("workers: 2\n", "pgveil.yaml:1: workers: more than one worker is not there yet"),
-        ("auth: {method: cert}\n", "client certificates are not there yet"),
-        ("tls: {cert: a, key: b}\n", "pgveil.yaml:1: tls: TLS towards clients is not there yet"),
-        ("upstream: {login: same_user}\n", "same_user is not there yet"),
+        ("workers: 0\n", "pgveil.yaml:1: workers: Input should be greater than or equal to 1"),
+        ("workers: auto\n", "pgveil.yaml:1: workers: Input should be a valid integer"),
+        ("workers: 256\n", "pgveil.yaml:1: workers: Input should be less than or equal to 255"),
+        ("auth: {method: cert}\n", "pgveil.yaml:1: auth.method: cert needs an authority of clients' certificates"),
+        ("auth: {method: cert}\ntls: {cert: a, key: b}\n", "auth.method: cert needs an authority"),
+        ("auth: {method: password}\n", "auth.method: a password in clear text needs TLS"),
+        ("tls: {cert: a, key: b, client_cert: require}\n", "tls.client_cert: it needs an authority"),
+        ("tls: {cert: a}\n", "tls.key: Field required"),
+        ("auth: {cert_map: a}\n", "auth.cert_map: only auth.method: cert has names of certificates"),
+        ("auth: {cert_name: dn}\n", "auth.cert_name: only auth.method: cert has names of certificates"),
+        ("auth: {method: trust, query: default}\n", "auth.query: trust asks nobody for verifiers"),
+        ("auth: {method: trust, query_dsn: 'postgresql://a@b/c'}\n", "auth.query_dsn: trust asks nobody"),
+        ("upstream: {login: same_user}\n", "the embedded PostgreSQL lets anybody in as anybody"),
         (
-            "upstream: {dsn: 'postgresql://a@b/c?sslmode=require'}\n",
-            "sslmode=require: TLS towards the upstream",
+            "upstream: {dsn: 'postgresql://a@b/c?sslmode=requires'}\n",
+            "sslmode that is not known; did you mean require?",
         ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tls: {cert: a, key: b}\n",
+        "tls: {cert: a, key: b, client_ca: c, client_cert: require, require: true}\n",
+        "auth: {method: cert, cert_name: dn, cert_map: m}\ntls: {cert: a, key: b, client_ca: c}\n",
+        "auth: {method: password, query: default}\ntls: {cert: a, key: b}\n",
+        "auth: {query_dsn: 'postgresql://a@b/c'}\n",
+    ],
+)
+def test_logins_over_tls_load(tmp_path: Path, text: str) -> None:
+    assert load_file(tmp_path, text).listen.port == 6432
 
 
 def test_one_problem_has_its_hint_apart(tmp_path: Path) -> None:
@@ -142,19 +167,19 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_every_conflict_is_reported_at_once(tmp_path: Path) -> None:
-    text = refusal(tmp_path, "workers: 3\nauth:\n  method: trust\nlisten: 0.0.0.0:6432\n")
-    assert "pgveil.yaml:1: workers" in text
-    assert "pgveil.yaml:3: auth.method: trust lets anybody in" in text
+    text = refusal(tmp_path, "ask:\n  provider: llama_cpp\nauth:\n  method: trust\nlisten: 0.0.0.0:6432\n")
+    assert "pgveil.yaml:2: ask.provider" in text
+    assert "pgveil.yaml:4: auth.method: trust lets anybody in" in text
 
 
 def test_conflicts_are_reported_beside_values_that_are_wrong_by_themselves(tmp_path: Path) -> None:
     text = refusal(
         tmp_path,
         """
-workers: 2
+workers: none
 auth: {method: cert}
 tls: {cert: a}
-upstream: {login: same_user, dsn: "postgresql://a@b/c?sslmode=require"}
+upstream: {login: same_user, dsn: "postgresql://a@b/c?sslmode=x"}
 ask: {provider: llama_cpp, max_rows: many}
 nonsense: 1
 """,
@@ -164,7 +189,6 @@ nonsense: 1
     assert said == [
         "2 workers",
         "3 auth.method",
-        "4 tls",
         "4 tls.key",
         "5 upstream.dsn",
         "5 upstream.login",
@@ -223,11 +247,20 @@ def test_every_setting_has_a_description_and_its_own_variable() -> None:
     [
         ("postgresql://app@127.0.0.1:5433/shop", UpstreamDsn("127.0.0.1", 5433, "app", None, "shop")),
         ("postgres://app@db", UpstreamDsn("db", 5432, "app", None, "app")),
-        ("postgresql://app@[::1]:5433/shop?sslmode=disable", UpstreamDsn("::1", 5433, "app", None, "shop")),
+        ("postgresql://app@[::1]:5433/shop", UpstreamDsn("::1", 5433, "app", None, "shop")),
         ("postgresql://a%40b@%2Frun%2Fpg/d%2Fb", UpstreamDsn("/run/pg", 5432, "a@b", None, "d/b")),
         ("postgresql:///d?host=/run/pg&port=7&user=u", UpstreamDsn("/run/pg", 7, "u", None, "d")),
         ("postgresql://u:@/d?host=/run/pg", UpstreamDsn("/run/pg", 5432, "u", None, "d")),
         ("postgresql://u@/d?dbname=e", UpstreamDsn("localhost", 5432, "u", None, "e")),
+        (
+            "postgresql://u@a:1,b,[::1]:3/d",
+            UpstreamDsn("a", 1, "u", None, "d", others=(UpstreamHost("b", 5432), UpstreamHost("::1", 3))),
+        ),
+        ("postgresql://u@/d?host=a,/run/pg&port=7", UpstreamDsn("a", 7, "u", None, "d", others=(SOCKET_7,))),
+        (
+            "postgresql://u@%2Frun%2Fpg:7,b:7/d",
+            UpstreamDsn("/run/pg", 7, "u", None, "d", others=(UpstreamHost("b", 7),)),
+        ),
     ],
 )
 def test_connection_uris(text: str, expected: UpstreamDsn) -> None:
@@ -240,6 +273,8 @@ def test_connection_uris(text: str, expected: UpstreamDsn) -> None:
         "postgresql://app@127.0.0.1:5433/shop",
         "postgresql://a%40b:p%2F%3A%25%20w@[::1]:5433/d%2Fb?application_name=a+b",
         "postgresql://u@/d?host=/run/p%20g&port=7",
+        "postgresql://u@a,b:2/d?sslmode=verify-full&sslrootcert=/a%20b.crt&sslpassword=p%2Bq&connect_timeout=3",
+        "postgresql://u@/d?host=a,/run/pg,::1&port=1,2,3&target_session_attrs=standby&load_balance_hosts=random",
     ],
 )
 def test_a_uri_is_written_as_it_is_read(text: str) -> None:
@@ -262,18 +297,55 @@ def test_a_plus_in_a_uri_is_a_plus() -> None:
         ("host=db user=app", "expected postgresql://"),
         ("mysql://a@b/c", "expected postgresql://"),
         ("postgresql://db/shop", "user is missing"),
-        ("postgresql://u@a,b/c", "one upstream host"),
         ("postgresql://u@h:0/c", "a port is a number from 1"),
         ("postgresql://u@h:5x/c", "a port is a number from 1"),
         ("postgresql://u@[::1/c", "cannot be read"),
         ("postgresql://u@h/c?sslmod=disable", "not known: sslmod; did you mean sslmode?"),
-        ("postgresql://u@h/c?sslmode=verify-full", "sslmode=verify-full: TLS towards the upstream"),
+        ("postgresql://u@h/c?sslmode=verify", "sslmode that is not known; did you mean verify-"),
+        ("postgresql://u@h/c?sslmode=prefer&sslrootcert=system", "too weak for sslrootcert=system"),
+        ("postgresql://u@h/c?sslnegotiation=direct", "too weak for sslnegotiation=direct"),
+        ("postgresql://u@h/c?sslmode=disable&channel_binding=require", "channel_binding=require needs TLS"),
+        ("postgresql://u@h/c?target_session_attrs=readonly", "did you mean read-only?"),
+        ("postgresql://u@h/c?connect_timeout=soon", "connect_timeout in the upstream's URI is not a whole number"),
+        ("postgresql://u@h/c?keepalives=yes", "keepalives in the upstream's URI is 0 or 1"),
+        ("postgresql://u@h/c?keepalives_idle=99999999999", "not a whole number"),
+        ("postgresql://u@h/c?min_protocol_version=3.2&max_protocol_version=3.0", "above max_protocol_version"),
+        ("postgresql://u@h/c?ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2", "above ssl_max"),
+        ("postgresql://u@a,b,c/d?port=1,2", "2 ports do not match 3 hosts"),
+        ("postgresql://u@a,b:x/d", "a port is a number from 1"),
+        ("postgresql://u@a,[::1/d", "cannot be read"),
+        ("postgresql://u%00x@h/c", "zero byte"),
+        ("postgresql://u:secret9137%00@h/c", "zero byte"),
+        ("postgresql://u@h/c?sslcert=a%00", "zero byte"),
+        ("postgresql://u@h/c\0", "zero byte"),
     ],
 )
 def test_uris_that_are_refused(text: str, expected: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         UpstreamDsn.parse(text)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ("prefer", None, 0, 0)),
+        ("sslrootcert=system", ("verify-full", None, 0, 0)),
+        ("connect_timeout=3&sslmode=REQUIRE", ("require", 3.0, 0, 0)),
+        ("connect_timeout=-1", ("prefer", None, 0, 0)),
+        ("max_protocol_version=latest", ("prefer", None, 0, 2)),
+        ("min_protocol_version=3.2", ("prefer", None, 2, 2)),
+    ],
+)
+def test_what_a_uri_says_about_the_connection(query: str, expected: tuple[object, ...]) -> None:
+    link = UpstreamDsn.parse(f"postgresql://u@h/d?{query}").link
+    assert (link.tls.mode, link.connect_timeout_s, link.min_minor, link.max_minor) == expected
+
+
+def test_the_password_of_a_key_is_never_shown() -> None:
+    dsn = UpstreamDsn.parse("postgresql://u@h/d?sslkey=k.pem&sslpassword=secret9137")
+    assert "9137" not in f"{dsn} {dsn!r}"
+    assert "9137" in dsn.uri()
 
 
 def test_a_password_is_kept_and_never_shown(tmp_path: Path) -> None:
@@ -285,7 +357,9 @@ def test_a_password_is_kept_and_never_shown(tmp_path: Path) -> None:
     assert "9137" not in f"{settings!r} {settings} {dsn!r} {dsn}"
 
 
-@pytest.mark.parametrize("tail", ["@db:x/shop", "@a,b/shop", "@[::1/shop", "@db/shop?a=1", "@db/shop?sslmode=require"])
+@pytest.mark.parametrize(
+    "tail", ["@db:x/shop", "@a,b/shop?port=1,2,3", "@[::1/shop", "@db/shop?a=1", "@db/d?sslmode=x"]
+)
 def test_a_refused_uri_never_shows_its_password(tmp_path: Path, tail: str) -> None:
     assert "secret9137" not in refusal(tmp_path, f"upstream: {{dsn: 'postgresql://app:secret9137{tail}'}}\n")
 

@@ -3,19 +3,21 @@
 A URI may hold a password, so no error here shows any part of the text that it was given but a parameter's
 name, and no repr shows the password.
 
+What the URI says about the connection itself (TLS, time-outs and so on) is `libpq`'s to read.
+
 It does not resolve names and it does not connect.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from pydantic import SecretStr
-from pydantic_core import PydanticCustomError
 
+from proxy.settings.libpq import LINK_PARAMETERS, LinkParameters, link_parameters
 from proxy.settings.nearest import nearest
 
 MAX_PORT = 65535
@@ -59,10 +61,26 @@ def parse_port(text: str, minimum: int = 0) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamHost:
+    """One place of the database: a name, an address, or the directory of a Unix socket (it begins with `/`)."""
+
+    host: str
+    port: int
+
+    @property
+    def socket_path(self) -> str | None:
+        """The Unix socket's path, or None where the host is reached by TCP."""
+        return f"{self.host}/.s.PGSQL.{self.port}" if self.host.startswith("/") else None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host or self.socket_path else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamDsn:
     """The database behind the proxy, from a libpq connection URI.
 
-    `host` is a name, an address, or the directory of a Unix socket (it begins with `/`).
+    `host` and `port` are the first place where it may be, `others` the rest, in their order.
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
     """
 
@@ -73,6 +91,8 @@ class UpstreamDsn:
     database: str
     options: Mapping[str, str] = field(default_factory=dict)
     """Startup parameters for the upstream: `application_name`, `options`."""
+    others: tuple[UpstreamHost, ...] = ()
+    link: LinkParameters = field(default_factory=LinkParameters)
 
     @classmethod
     def parse(cls, text: object) -> UpstreamDsn:
@@ -81,57 +101,93 @@ class UpstreamDsn:
             return text
         if not isinstance(text, str) or not text.startswith(("postgresql://", "postgres://")):
             raise ValueError("expected postgresql://USER@HOST:PORT/DATABASE")
+        if "%00" in text or "\0" in text:  # it would end a name early, as in libpq
+            raise ValueError("the upstream's URI has a zero byte (%00)")
         parts = _split_uri(text)
         options = _uri_parameters(parts.pop("query"))
-        _refuse_tls(options.pop("sslmode", "prefer"))
+        link = link_parameters({key: options.pop(key) for key in tuple(options) if key in LINK_PARAMETERS})
         known = parts | {key: options.pop(key) for key in tuple(parts) if options.get(key)}
         if not known["user"]:
             raise ValueError("the upstream's user is missing: postgresql://USER@HOST:PORT/DATABASE")
+        first, *others = _hosts(known["host"], known["port"])
         return cls(
-            host=known["host"] or "localhost",
-            port=parse_port(known["port"] or "5432", minimum=1),
+            host=first.host,
+            port=first.port,
             user=known["user"],
             password=SecretStr(known["password"]) if known["password"] else None,
             database=known["dbname"] or known["user"],
             options={key: value for key, value in options.items() if value},
+            others=tuple(others),
+            link=link,
         )
 
     @property
+    def hosts(self) -> tuple[UpstreamHost, ...]:
+        """Every place where the database may be, in the URI's order."""
+        return (UpstreamHost(self.host, self.port), *self.others)
+
+    @property
     def socket_path(self) -> str | None:
-        """The Unix socket's path, or None where the upstream is reached by TCP."""
-        return f"{self.host}/.s.PGSQL.{self.port}" if self.host.startswith("/") else None
+        """The first host's Unix socket, or None where it is reached by TCP."""
+        return UpstreamHost(self.host, self.port).socket_path
 
     def uri(self) -> str:
         """The whole URI again, password included: for a driver, never for a text that somebody reads."""
         password = "" if self.password is None else f":{quote(self.password.get_secret_value(), safe='')}"
-        place = {"host": self.host, "port": str(self.port)} if self.socket_path else {}
-        query = urlencode({**place, **self.options}, quote_via=quote, safe="")
-        at = "" if self.socket_path else str(HostPort(self.host, self.port))
+        plain = not self.others and self.socket_path is None
+        place = {} if plain else _places(self.hosts)
+        query = urlencode({**place, **self.options, **dict(self.link.given)}, quote_via=quote, safe="")
+        at = str(HostPort(self.host, self.port)) if plain else ""
         uri = f"postgresql://{quote(self.user, safe='')}{password}@{at}/{quote(self.database, safe='')}"
         return f"{uri}?{query}" if query else uri
 
     def __str__(self) -> str:
-        host = self.host if self.socket_path is None else f"[{self.host}]"
-        return f"{self.user}@{host}:{self.port}/{self.database}"
+        return f"{self.user}@{','.join(map(str, self.hosts))}/{self.database}"
 
 
-_URI_PARAMETERS = frozenset({"host", "port", "user", "password", "dbname", "sslmode", "application_name", "options"})
-_PLAIN_SSLMODES = frozenset({"disable", "allow", "prefer"})
+_URI_PARAMETERS = LINK_PARAMETERS | {"host", "port", "user", "password", "dbname", "application_name", "options"}
+_UNREADABLE = "the upstream's URI cannot be read: percent-encode special characters"
+
+
+def _places(hosts: tuple[UpstreamHost, ...]) -> dict[str, str]:
+    return {"host": ",".join(h.host for h in hosts), "port": ",".join(str(h.port) for h in hosts)}
 
 
 def _split_uri(text: str) -> dict[str, str]:
-    try:
-        uri = urlsplit(text)
-    except ValueError:
-        raise ValueError("the upstream's URI cannot be read: percent-encode special characters") from None
-    userinfo, _, hostport = uri.netloc.rpartition("@")
+    """The parts, percent-decoded; `host` and `port` as lists with commas, as in the parameters of those names."""
+    rest, _, query = text.partition("://")[2].partition("?")
+    netloc, _, path = rest.partition("/")
+    if "#" in rest:
+        raise ValueError(_UNREADABLE)
+    userinfo, _, places = netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
-    if "," in hostport:
-        raise ValueError("one upstream host is expected, not several")
-    host, bracket, port = hostport.partition("]") if hostport.startswith("[") else ("", "", hostport)
-    host, _, port = (host[1:], "", port.removeprefix(":")) if bracket else port.partition(":")
-    found = {"user": user, "password": password, "host": host, "port": port, "dbname": uri.path[1:]}
-    return {key: unquote(value) for key, value in found.items()} | {"query": uri.query}
+    found = {"user": user, "password": password, "dbname": path}
+    split = [_split_place(place) for place in places.split(",")]
+    lists = {"host": ",".join(unquote(host) for host, _ in split), "port": ",".join(unquote(port) for _, port in split)}
+    if not lists["port"].strip(","):
+        lists["port"] = ""
+    return {key: unquote(value) for key, value in found.items()} | lists | {"query": query}
+
+
+def _split_place(place: str) -> tuple[str, str]:
+    if not place.startswith("["):
+        host, _, port = place.partition(":")
+        return host, port
+    host, bracket, port = place[1:].partition("]")
+    if not bracket or not host or (port and not port.startswith(":")):
+        raise ValueError(_UNREADABLE)
+    return host, port[1:]
+
+
+def _hosts(hosts: str, ports: str) -> Iterator[UpstreamHost]:
+    """As libpq pairs them: one port serves all hosts, else there are as many ports as hosts."""
+    names, numbers = hosts.split(","), ports.split(",")
+    if len(numbers) == 1:
+        numbers *= len(names)
+    if len(numbers) != len(names):
+        raise ValueError(f"{len(numbers)} ports do not match {len(names)} hosts in the upstream's URI")
+    for name, number in zip(names, numbers, strict=True):
+        yield UpstreamHost(name or "localhost", parse_port(number or "5432", minimum=1))
 
 
 def _uri_parameters(query: str) -> dict[str, str]:
@@ -142,15 +198,3 @@ def _uri_parameters(query: str) -> dict[str, str]:
                 f"the upstream's URI has a parameter that is not known: {key}{nearest(key, _URI_PARAMETERS)}"
             )
     return found
-
-
-def _refuse_tls(sslmode: str) -> None:
-    if sslmode not in _PLAIN_SSLMODES:
-        raise PydanticCustomError(
-            "not_yet",
-            "sslmode={mode}: TLS towards the upstream is not there yet",
-            {
-                "mode": sslmode,
-                "hint": "use sslmode=prefer, on a network that you trust or over a Unix socket",
-            },
-        )

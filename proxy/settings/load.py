@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from proxy import native
 from proxy.errors import ConfigError
 from proxy.settings.model import SettingPath, Settings
 from proxy.settings.nearest import nearest
@@ -141,7 +142,7 @@ def _read_environment(draft: _Draft, environ: Mapping[str, str], directory: Path
     known |= {ENVIRONMENT_PREFIX + name.upper(): path for name, path in FLAGS.items()}
     config = f"{ENVIRONMENT_PREFIX}CONFIG"
     for name in sorted(environ):
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == config or _KUBERNETES.fullmatch(name):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in (config, native.PURE) or _KUBERNETES.fullmatch(name):
             continue
         if name not in known:
             message = f"no setting has this variable{nearest(name, [*known, config])}"

@@ -41,8 +41,8 @@ class UpstreamSettings(_Section):
     dsn: Dsn | None = Field(default=None, description="The database; absent, the embedded PostgreSQL.")
     login: Literal["service", "same_user", "floor"] = Field(
         default="service",
-        description="`service`: the DSN's account runs everybody's statements; `floor`: masked roles have logins of "
-        "their own, made by `pgveil harden`.",
+        description="`service`: the DSN's account runs everybody's statements; `same_user`: each session logs in as "
+        "its own user; `floor`: masked roles have logins of their own, made by `pgveil harden`.",
     )
     floor_password_env: str = Field(
         default="PGVEIL_FLOOR_PASSWORD",
@@ -53,11 +53,24 @@ class UpstreamSettings(_Section):
 class AuthSettings(_Section):
     """Who may connect."""
 
-    method: Literal["scram", "trust", "cert"] = Field(
+    method: Literal["scram", "password", "cert", "trust"] = Field(
         default="scram",
-        description="`scram`: SCRAM-SHA-256, verifiers in `users`; `trust`: no password, loopback only.",
+        description="`scram`: SCRAM-SHA-256, verifiers in `users`; `password`: the same in clear text, over TLS only; "
+        "`cert`: a client certificate with the user's name; `trust`: no password, loopback only.",
     )
     users: Path = Field(default=Path("users.txt"), description="The verifiers, in pgbouncer's userlist format.")
+    query: str | None = Field(
+        default=None,
+        description="The query that asks the database for the verifier of a user who is not in `users`; `default`: "
+        "pg_authid's.",
+    )
+    query_dsn: Dsn | None = Field(
+        default=None, description="The account that runs it; absent, the one of `upstream.dsn`."
+    )
+    cert_name: Literal["cn", "dn"] = Field(
+        default="cn", description="What names a client certificate's user: its common name, or its whole subject."
+    )
+    cert_map: Path | None = Field(default=None, description="A file that says which names stand for which users.")
 
 
 class TlsSettings(_Section):
@@ -66,6 +79,10 @@ class TlsSettings(_Section):
     cert: Path = Field(description="The certificate chain, PEM.")
     key: Path = Field(description="Its private key, PEM.")
     client_ca: Path | None = Field(default=None, description="The authority of clients' certificates, PEM.")
+    client_cert: Literal["optional", "require"] = Field(
+        default="optional", description="With `require`, every client has to show a certificate of `client_ca`."
+    )
+    require: bool = Field(default=False, description="Refuse clients that do not come with TLS.")
 
 
 class OpenAISettings(_Section):
@@ -118,6 +135,55 @@ class LogSettings(_Section):
     )
 
 
+PoolMode = Literal["session", "transaction"]
+
+
+def _role_modes(value: object) -> object:
+    """`analyst=transaction,dba=session`, as an environment variable has it."""
+    if not isinstance(value, str):
+        return value
+    return {name.strip(): mode.strip() for name, _, mode in (part.partition("=") for part in value.split(","))}
+
+
+class PoolSettings(_Section):
+    """Connections to the database."""
+
+    mode: PoolMode = Field(
+        default="session",
+        description="`session`: each client has a connection to the database for itself; `transaction`: for the time "
+        "of a transaction.",
+    )
+    roles: Annotated[dict[str, PoolMode], BeforeValidator(_role_modes)] = Field(
+        default={}, description="The mode of single roles; with several roles, `session` wins."
+    )
+    size: int = Field(default=20, ge=1, description="Connections of an account to a database, in `transaction` mode.")
+    max_clients: int | None = Field(default=None, ge=1, description="Clients that are admitted at a time.")
+    max_prepared: int = Field(default=200, ge=1, description="Prepared statements that a shared connection keeps.")
+    check: Literal["statements", "always"] = Field(
+        default="statements",
+        description="When the database is asked what a transaction has left: after statements that may leave "
+        "something, or always.",
+    )
+    queue_timeout_s: float = Field(
+        default=30, ge=0, description="Seconds to wait for a free connection; 0: without end."
+    )
+    server_lifetime_s: float = Field(
+        default=3600, ge=0, description="Seconds after which a shared connection is replaced; 0: never."
+    )
+    server_idle_s: float = Field(
+        default=600, ge=0, description="Seconds after which an unused shared connection is closed; 0: never."
+    )
+    client_idle_s: float = Field(
+        default=0,
+        ge=0,
+        description="Seconds without a transaction or a message after which a client is sent away; 0: never.",
+    )
+    idle_transaction_s: float = Field(
+        default=0, ge=0, description="The same for a client that leaves a transaction open."
+    )
+    login_timeout_s: float = Field(default=60, gt=0, description="Seconds that a login may take.")
+
+
 class Settings(_Section):
     """All of it. Built by `load_settings`; tests may build it directly, and meet the same checks."""
 
@@ -127,7 +193,8 @@ class Settings(_Section):
     auth: AuthSettings = Field(default=AuthSettings())
     tls: TlsSettings | None = Field(default=None)
     policies: Path = Field(default=Path("policies"), description="The directory of policy files.")
-    workers: int = Field(default=1, ge=1, description="Processes that serve clients.")
+    workers: int = Field(default=1, ge=1, le=255, description="Processes that serve clients.")
+    pool: PoolSettings = Field(default=PoolSettings())
     ask: AskSettings = Field(default=AskSettings())
     audit: AuditSettings = Field(default=AuditSettings())
     log: LogSettings = Field(default=LogSettings())
@@ -150,22 +217,38 @@ def _conflicts(settings: Settings) -> Iterator[tuple[SettingPath, str, str]]:
             f"trust lets anybody in, so it needs a loopback address; {settings.listen} is none",
             hint,
         )
-    if settings.auth.method == "cert":
-        yield ("auth", "method"), "client certificates are not there yet", "use auth.method: scram"
-    if settings.tls is not None:
-        yield (
-            ("tls",),
-            "TLS towards clients is not there yet",
-            "leave tls out, and listen on a network that you trust",
-        )
-    if settings.upstream.login == "same_user":
-        yield ("upstream", "login"), "same_user is not there yet", "use login: service"
-    if settings.upstream.login == "floor" and settings.upstream.dsn is None:
-        yield ("upstream", "login"), "the embedded PostgreSQL has no floor", "name a database in upstream.dsn"
-    if settings.workers > 1:
-        yield ("workers",), "more than one worker is not there yet", "use workers: 1"
+    yield from _login_conflicts(settings.auth, settings.tls)
+    yield from _upstream_conflicts(settings.upstream)
     if settings.ask.provider == "llama_cpp":
         hint = "use provider: embedded, or provider: openai with the base_url of a llama.cpp server"
         yield ("ask", "provider"), "llama_cpp is not there yet", hint
     if settings.ask.provider == "openai" and not settings.ask.openai.model:
         yield ("ask", "openai", "model"), "the openai provider needs a model", "set ask.openai.model"
+
+
+def _upstream_conflicts(upstream: UpstreamSettings) -> Iterator[tuple[SettingPath, str, str]]:
+    """What the login asks of the database."""
+    if upstream.login == "floor" and upstream.dsn is None:
+        yield ("upstream", "login"), "the embedded PostgreSQL has no floor", "name a database in upstream.dsn"
+    if upstream.login == "same_user" and upstream.dsn is None:
+        text = "the embedded PostgreSQL lets anybody in as anybody"
+        yield ("upstream", "login"), text, "name a database in upstream.dsn"
+
+
+def _login_conflicts(auth: AuthSettings, tls: TlsSettings | None) -> Iterator[tuple[SettingPath, str, str]]:
+    """The same for logins and TLS."""
+    client_ca = None if tls is None else tls.client_ca
+    if auth.method == "cert" and client_ca is None:
+        yield ("auth", "method"), "cert needs an authority of clients' certificates", "set tls.client_ca"
+    if auth.method == "password" and tls is None:
+        hint = "set tls.cert and tls.key, or use auth.method: scram"
+        yield ("auth", "method"), "a password in clear text needs TLS", hint
+    if tls is not None and tls.client_cert == "require" and client_ca is None:
+        yield ("tls", "client_cert"), "it needs an authority of clients' certificates", "set tls.client_ca"
+    if auth.cert_map is not None and auth.method != "cert":
+        yield ("auth", "cert_map"), "only auth.method: cert has names of certificates", "leave it out"
+    if auth.cert_name != "cn" and auth.method != "cert":
+        yield ("auth", "cert_name"), "only auth.method: cert has names of certificates", "leave it out"
+    for name in ("query", "query_dsn"):
+        if getattr(auth, name) is not None and auth.method not in {"scram", "password"}:
+            yield ("auth", name), f"{auth.method} asks nobody for verifiers", "leave it out, or use auth.method: scram"
