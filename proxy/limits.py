@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Final, Protocol
 
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.rules import StatementKind
 
-_FREE = frozenset({None, StatementKind.TRANSACTION, StatementKind.SET, StatementKind.SHOW})
+_FREE: Final = frozenset({None, StatementKind.TRANSACTION, StatementKind.SET, StatementKind.SHOW})
 """What is not counted as running: it ends transactions, which must not be kept from ending, or takes nothing."""
-_FREE_EFFECTS = frozenset({"close", "deallocate"})
+_FREE_EFFECTS: Final = frozenset({"close", "deallocate"})
 
-NO_PRICE = Refusal(
+NO_PRICE: Final = Refusal(
     "53400",
     "the cost of the statement could not be estimated in time",
     hint="The policy limits the cost of statements of this role (max_cost); try again.",
@@ -95,20 +96,34 @@ def too_many(limit: int) -> Refusal:
     )
 
 
-class Running:
-    """How many sessions of each role set run something at this moment. One for all sessions of the process."""
+class Counts(Protocol):
+    """The same counts as `Running` keeps, of several processes together."""
 
-    def __init__(self) -> None:
+    def count(self, roles: tuple[str, ...]) -> int: ...
+    def enter(self, roles: tuple[str, ...], limit: int) -> bool: ...
+    def leave(self, roles: tuple[str, ...]) -> None: ...
+
+
+class Running:
+    """How many sessions of each role set run something at this moment. One for all sessions of the process.
+
+    With `shared`, that counts in its place.
+    """
+
+    def __init__(self, shared: Counts | None = None) -> None:
         self._counts: dict[tuple[str, ...], int] = {}
+        self._shared = shared
 
     def __repr__(self) -> str:
         return f"Running({self._counts})"
 
     def count(self, roles: tuple[str, ...]) -> int:
-        return self._counts.get(roles, 0)
+        return self._counts.get(roles, 0) if self._shared is None else self._shared.count(roles)
 
     def enter(self, roles: tuple[str, ...], limit: int) -> bool:
         """Counts one more, unless `limit` run already."""
+        if self._shared is not None:
+            return self._shared.enter(roles, limit)
         count = self.count(roles)
         if count >= limit:
             return False
@@ -116,6 +131,9 @@ class Running:
         return True
 
     def leave(self, roles: tuple[str, ...]) -> None:
+        if self._shared is not None:
+            self._shared.leave(roles)
+            return
         self._counts[roles] -= 1
         if not self._counts[roles]:
             del self._counts[roles]
@@ -123,6 +141,8 @@ class Running:
 
 class Slot:
     """One session's part of `Running`. A session runs one statement after the other, so it counts once."""
+
+    __slots__ = ("_held", "_roles", "_running")
 
     def __init__(self, running: Running, roles: tuple[str, ...]) -> None:
         self._running = running

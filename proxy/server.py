@@ -1,7 +1,8 @@
-"""Accepts clients, admits them, and keeps the list of sessions: who may be cancelled, drained, stopped.
+"""Accepts clients and sees to their sessions' end: who may be cancelled, drained, stopped.
 
-One task per connection does its login and then waits for its end; its bytes are moved by callbacks (`relay`). Every
-task belongs to the server's task group, so nothing outlives `run`.
+One task per connection brings it to a session (`reception`) and ends there; the session's bytes are moved by callbacks
+(`relay`), and a task sees it off when it is over. Every task belongs to the server's task group, so nothing outlives
+`run`.
 
 It does not know what a session does with its messages.
 """
@@ -10,33 +11,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
-import secrets
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any
 
-from proxy.admission import upstream_parameters
-from proxy.answers import REPORTED, check_parameter
-from proxy.conversation import READ_BY, Conversation
-from proxy.errors import AuthorizationError, InternalError, PgveilError, ShutdownError, UpstreamError
-from proxy.handshake import Door, authenticate, open_stream, read_startup
-from proxy.limits import Running
-from proxy.policy.rules import Identity
-from proxy.ports import AskerPort, Links, LoginWatcher, Price, Services, Veils, Watcher
+from proxy.errors import PgveilError, ShutdownError
+from proxy.handshake import open_stream
+from proxy.reception import Admission, Guest, Hands, Reception
 from proxy.relay import Relay
-from proxy.scrub import nowhere, scrub_error, scrub_notice
-from proxy.searchpath import SearchPath, parse_path
-from proxy.settings import UpstreamDsn
-from proxy.upstream import FloorLogin, Upstream, UpstreamRefusedError, open_upstream
-from proxy.wire.buffer import MAX_FRAME
-from proxy.wire.messages import BackendKeyData, ReadyForQuery, error_response
-from proxy.wire.startup import CancelRequest, StartupMessage
+from proxy.sessions import Sessions
+from proxy.wire.messages import BackendKeyData
+from proxy.wire.startup import CancelRequest
 from proxy.wire.stream import Stream
+from proxy.workers.crew import Crew
+from proxy.workers.listening import accept
 
-BACKLOG = 1024
-LOGIN_SECONDS = 60.0
-"""From a connection's first byte to the end of its login; PostgreSQL's authentication_timeout."""
+__all__ = ["Admission", "Server"]
+
 GRACE_SECONDS = 30.0
 """How long busy sessions may go on once the proxy shuts down."""
 CLOSE_SECONDS = 10.0
@@ -44,81 +35,27 @@ CLOSE_SECONDS = 10.0
 LAST_SECONDS = 2.0
 """...and how long once the proxy shuts down, or where there was no session."""
 
-MASKED_FRAME = 64 * 1024 * 1024
-"""The longest message of a masked session; a bypass session has PostgreSQL's own limit."""
-
-_SHORT_KEY, _LONG_KEY = 4, 32
 _RETRY_SECONDS = 0.1
-_SESSION_FACTS = "SELECT pg_catalog.current_setting('search_path'), current_user"
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What decides about new sessions, asked anew for each: any part of it may change while the server runs."""
-
-    dsn: UpstreamDsn
-    """The account of bypass sessions, and of all of them where there is no floor."""
-    door: Door
-    identify: Callable[[str], Identity | None]
-    veils: Veils
-    asker: AskerPort
-    watch: LoginWatcher
-    ask_seconds: float = 30.0
-    price: Price | None = None
-    max_sessions: int | None = None
-    floor: FloorLogin | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    secret: bytes
-    relay: Relay
-
-
-@dataclass(slots=True)
-class Sessions:
-    """The open sessions, by the process number that their clients were told."""
-
-    _keys: dict[int, _Key] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def relays(self) -> list[Relay]:
-        return [key.relay for key in self._keys.values()]
-
-    def make_key(self, *, long: bool) -> BackendKeyData:
-        """A process number that no open session has, and a secret of 4 bytes (protocol 3.0) or 32."""
-        while (number := secrets.randbelow(2**31 - 1) + 1) in self._keys:
-            pass
-        return BackendKeyData(number, secrets.token_bytes(_LONG_KEY if long else _SHORT_KEY))
-
-    def add(self, key: BackendKeyData, relay: Relay) -> None:
-        self._keys[key.process_id] = _Key(key.secret_key, relay)
-
-    def remove(self, key: BackendKeyData) -> None:
-        self._keys.pop(key.process_id, None)
-
-    def find(self, request: CancelRequest) -> Relay | None:
-        """The session that the request names with the right secret, compared in constant time."""
-        found = self._keys.get(request.process_id)
-        if found is None or found.relay.ended or not hmac.compare_digest(found.secret, request.secret_key):
-            return None
-        return found.relay
 
 
 class Server:
     """The proxy's front. `run` serves until `stop` is called, then drains."""
 
-    def __init__(self, admission: Admission, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, admission: Admission, grace_seconds: float = GRACE_SECONDS, crew: Crew | None = None) -> None:
         self._admission = admission
         self._grace = grace_seconds
-        self.sessions = Sessions()
-        self._running = Running()
+        self._patience = admission.patience
+        self._crew = crew or Crew()
+        self.sessions = Sessions(self._crew)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._group = asyncio.TaskGroup()
-        self._connections: set[asyncio.Task[None]] = set()
+        hands = Hands(self._group.create_task, asyncio.get_running_loop().call_later)
+        self._reception = Reception(admission, self._crew, self, hands)
+        self._connections: set[asyncio.Task[None] | Guest] = set()
+        """Each of them once: the task that brings it here, the guest that it has become, or the task that sees it
+        off."""
+        self._empty = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"Server(sessions={len(self.sessions)}, stopping={self._stopping.is_set()})"
@@ -142,137 +79,140 @@ class Server:
     async def run(self, listeners: Sequence[socket.socket]) -> None:
         """Serves clients of these listening sockets, and closes them."""
         async with self._group:
-            accepting = [self._group.create_task(self._accept(listener)) for listener in listeners]
-            await self._stopping.wait()
-            for task in accepting:
-                task.cancel()
-            for listener in listeners:
-                listener.close()
-            await self._drain()
+            try:
+                accepting = [self._group.create_task(self._accept(listener)) for listener in listeners]
+                accepting += [self._group.create_task(work) for work in self._housekeeping()]
+                await self._stopping.wait()
+                for task in accepting:
+                    task.cancel()
+                for listener in listeners:
+                    listener.close()
+                await self._drain()
+                if self._admission.pooling is not None:
+                    self._admission.pooling.pool.close()
+            finally:
+                self._cut_off()
+
+    def _housekeeping(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on beside the sessions, until the proxy shuts down."""
+        if self._admission.pooling is not None:
+            yield self._admission.pooling.pool.sweep_always()
+        if self._patience.needed:
+            yield self._look_for_idle()
+
+    async def _look_for_idle(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._patience.interval)
+            self._patience.look(loop.time())
 
     # Connections
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                sock, _ = await loop.sock_accept(listener)
+                sock = await accept(listener, self._crew.ahead)
             except OSError as error:  # out of descriptors, or a client that left at once
                 self._admission.watch.accept_failed(error)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            task = self._group.create_task(self._serve(sock))
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+            self._start(self._receive(sock))
 
-    async def _serve(self, sock: socket.socket) -> None:
-        """One connection, from its first byte to its last. Raises nothing: others share the task group."""
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task for a connection, which counts as one until the task ends."""
+        task = self._group.create_task(work)
+        self._here(task)
+        task.add_done_callback(self._gone)
+
+    def _here(self, connection: asyncio.Task[None] | Guest) -> None:
+        self._connections.add(connection)
+        self._empty.clear()
+        self._crew.has(len(self._connections))
+
+    def _gone(self, connection: asyncio.Task[None] | Guest) -> None:
+        """As often as one likes."""
+        self._connections.discard(connection)
+        self._crew.has(len(self._connections))
+        if not self._connections:
+            self._empty.set()
+
+    async def _receive(self, sock: socket.socket) -> None:
+        """A connection until it is a session, or to its end where it is none. Raises nothing: others share the task
+        group."""
+        stream, settled = None, False
         try:
-            stream = None
-            async with asyncio.timeout(LOGIN_SECONDS):
-                stream = await open_stream(sock)
-                if stream is None:
+            async with asyncio.timeout(self._admission.login_seconds):
+                arrival = await open_stream(sock, self._admission.door)
+                if arrival is None:
                     return
-                session = await self._log_in(stream)
-            if session is not None:
-                await self._stay(session)
-            else:
+                stream = arrival.stream
+                settled = await self._reception.log_in(arrival)
+            if not settled:
                 await _say_goodbye(stream)
         except TimeoutError:
             self._admission.watch.refused(None, ShutdownError("login timeout"))
+        except PgveilError as error:  # no TLS, so nobody to tell
+            self._admission.watch.refused(None, error)
         except Exception as error:  # the connection's edge: no error of ours may end the others
             self._admission.watch.crash(error)
         finally:
-            if stream is not None:
-                stream.abort()
-            else:
+            if stream is None:
                 sock.close()
+            elif not settled:
+                stream.abort()
 
-    async def _log_in(self, stream: Stream) -> _Opened | None:
-        """The dialogue before a session. Errors become the client's, as FATAL."""
-        user: str | None = None
-        try:
-            packet = await read_startup(stream)
-            if isinstance(packet, CancelRequest):
-                await self._cancel(packet)
-            elif packet is not None:
-                user = packet.user
-                return await self._open(stream, packet)
-        except PgveilError as error:
-            self._admission.watch.refused(user, error)
-            stream.send(_fatal(error))
-        except Exception as error:
-            self._admission.watch.crash(error)
-            stream.send(_fatal(InternalError("the proxy failed; the connection is ended")))
-        return None
+    # Sessions
 
-    async def _open(self, stream: Stream, startup: StartupMessage) -> _Opened | None:
-        admission = self._admission
-        if admission.max_sessions is not None and len(self.sessions) >= admission.max_sessions:
-            raise TooManyError("sorry, too many clients already", hint="Try again when others have left.")
-        if not await authenticate(stream, startup, admission.door):
-            return None
-        identity = admission.identify(startup.user)
-        if identity is None:
-            raise AuthorizationError(
-                f'user "{startup.user}" is in no role of the policy',
-                hint="The operator can add it to the users of a role.",
-            )
-        dsn = admission.dsn if admission.floor is None else admission.floor.dsn(admission.dsn, identity)
-        parameters = upstream_parameters(startup, identity, dsn)
-        upstream = await _connect(identity, parameters, dsn)
-        try:
-            return await self._begin(_Entrant(stream, startup, identity, upstream))
-        except BaseException:
-            upstream.stream.abort()
-            raise
+    def make_key(self, upstream: BackendKeyData | None, *, long: bool) -> BackendKeyData:
+        """The cancel key of a session that is about to begin. See `Sessions`."""
+        return self.sessions.make_key(upstream, long=long)
 
-    async def _begin(self, entrant: _Entrant) -> _Opened:
-        """Joins the two connections. From here on the relay moves the bytes."""
-        identity, upstream = entrant.identity, entrant.upstream
-        path = await _search_path(identity, upstream)
-        watcher = self._admission.watch.session(identity)
-        admission = self._admission
-        services = Services(
-            admission.veils, admission.asker, watcher, admission.ask_seconds, admission.price, self._running
-        )
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        links = Links(
-            client=entrant.stream,
-            upstream=upstream.stream,
-            cancel_upstream=upstream.cancel,
-            spawn=self._group.create_task,
-            call_later=loop.call_later,
-            ended=ended.set,
-            max_frame=MAX_FRAME if identity.bypass else MASKED_FRAME,
-        )
-        talk = Conversation(identity, path)
-        talk.settings.update((s.name, s.value) for s in upstream.parameters if s.name in READ_BY)
-        relay = Relay(talk, services, links)
-        key = self.sessions.make_key(long=entrant.startup.long_cancel_keys)
+    def moves_in(self, guest: Guest, key: BackendKeyData, relay: Relay) -> None:
+        """A session begins, in place of the task that has brought it here."""
+        guest.key = key
         self.sessions.add(key, relay)
-        entrant.stream.send(_greeting(identity, upstream, key))
-        upstream.stream.attach(relay.upstream)
-        entrant.stream.attach(relay.client)
-        if self.stopping:
-            relay.drain()
-        return _Opened(entrant.stream, upstream.stream, key, watcher, ended)
+        self._here(guest)
+        task = asyncio.current_task()
+        if task is not None:
+            self._gone(task)
 
-    async def _stay(self, opened: _Opened) -> None:
-        """Until the session has ended and both connections are closed."""
+    def moves_out(self, guest: Guest) -> None:
+        """It has ended: both of its connections are being closed."""
+        self._start(self._see_off(guest))
+        self._gone(guest)
+
+    async def _see_off(self, guest: Guest) -> None:
+        """Until both connections are closed. Raises nothing, as above."""
         try:
-            await opened.ended.wait()
-            self.sessions.remove(opened.key)
+            self._forget(guest)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SECONDS if self.stopping else CLOSE_SECONDS):
-                    await opened.client.wait_closed()
-                    await opened.upstream.wait_closed()
+                    await guest.client.wait_closed()
+                    await guest.upstream.wait_closed()
+        except Exception as error:
+            self._admission.watch.crash(error)
         finally:
-            opened.upstream.abort()
-            self.sessions.remove(opened.key)
-            opened.watcher.closed()
+            guest.abort()
+            self._forget(guest)
+            guest.watcher.closed()
 
-    async def _cancel(self, request: CancelRequest) -> None:
+    def _forget(self, guest: Guest) -> None:
+        """Nobody can cancel it any more, and its place is free. As often as one likes."""
+        if guest.key is not None:
+            self.sessions.remove(guest.key)
+            guest.key = None
+        if guest.place is not None:
+            guest.place.leave()
+
+    async def cancel_anywhere(self, request: CancelRequest) -> None:
+        """A CancelRequest, whichever worker has the session."""
+        if self._crew.worker_of(request.secret_key) == self._crew.number:
+            await self.cancel(request)
+        else:
+            await self._crew.hand_over(request)
+
+    async def cancel(self, request: CancelRequest) -> None:
+        """Of a session here: the client's own connection, or another worker, has brought it."""
         relay = self.sessions.find(request)
         if relay is not None:
             await relay.cancel()
@@ -286,77 +226,24 @@ class Server:
         for relay in self.sessions.relays():
             relay.stop()
         await self._all_gone(LAST_SECONDS)
-        for task in self._connections:
-            task.cancel()
 
     async def _all_gone(self, seconds: float) -> None:
         """Waits for every connection to end, but no longer than this, nor once `stop` was called again."""
         if not self._connections:
             return
         hurry = asyncio.ensure_future(self._hurry.wait())
-        gone = asyncio.ensure_future(asyncio.wait(set(self._connections)))
+        gone = asyncio.ensure_future(self._empty.wait())
         await asyncio.wait({hurry, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         gone.cancel()
 
-
-class TooManyError(PgveilError):
-    """Ours: no more sessions are admitted (SQLSTATE 53300)."""
-
-    sqlstate = "53300"
-
-
-@dataclass(frozen=True, slots=True)
-class _Entrant:
-    stream: Stream
-    startup: StartupMessage
-    identity: Identity
-    upstream: Upstream
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    client: Stream
-    upstream: Stream
-    key: BackendKeyData
-    watcher: Watcher
-    ended: asyncio.Event
-
-
-async def _connect(identity: Identity, parameters: dict[str, str], dsn: UpstreamDsn) -> Upstream:
-    """The upstream connection. What the server says about a refusal is scrubbed for a masked role."""
-    try:
-        upstream = await open_upstream(dsn, parameters)
-    except UpstreamRefusedError as error:
-        if identity.bypass:
-            raise
-        raise UpstreamRefusedError(scrub_error(error.response, nowhere)) from None
-    if not identity.bypass:
-        for status in upstream.parameters:
-            check_parameter(status)
-    return upstream
-
-
-async def _search_path(identity: Identity, upstream: Upstream) -> SearchPath:
-    """Where a masked session starts to look for names; a bypass session's is nobody's business."""
-    if identity.bypass:
-        return SearchPath((), "")
-    path, user = await upstream.first_row(_SESSION_FACTS)
-    try:
-        return SearchPath(parse_path((path or b"").decode()), (user or b"").decode())
-    except ValueError:
-        raise UpstreamError("the server's search_path cannot be read") from None
-
-
-def _greeting(identity: Identity, upstream: Upstream, key: BackendKeyData) -> bytes:
-    """What follows AuthenticationOk: notices, settings, the cancel key, ReadyForQuery."""
-    messages = []
-    for notice in upstream.notices:
-        shown = notice if identity.bypass else scrub_notice(notice, nowhere)
-        if shown is not None:
-            messages.append(shown.encode())
-    messages += [s.encode() for s in upstream.parameters if identity.bypass or s.name in REPORTED]
-    return b"".join((*messages, key.encode(), ReadyForQuery("I").encode()))
+    def _cut_off(self) -> None:
+        """Whoever is still here."""
+        for connection in list(self._connections):
+            if isinstance(connection, Guest):
+                connection.abort()
+            else:
+                connection.cancel()
 
 
 async def _say_goodbye(stream: Stream) -> None:
@@ -365,9 +252,3 @@ async def _say_goodbye(stream: Stream) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_SECONDS):
             await stream.wait_closed()
-
-
-def _fatal(error: PgveilError) -> bytes:
-    if isinstance(error, UpstreamRefusedError):
-        return error.response.encode()
-    return error_response(error, "FATAL").encode()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from proxy.errors import ConfigError
-from proxy.ops.http import Check, Health, build_http, serve_http
+from proxy.ops.health import Check, Health, OneProcess, bind_http, merge_checks, serving
+from proxy.ops.http import build_http
 from proxy.ops.metrics import Metrics
 
 SECRET = "123-45-6789"
@@ -28,8 +31,16 @@ async def broken() -> Health:
     raise ValueError(SECRET)
 
 
+@contextlib.asynccontextmanager
+async def served(checks: dict[str, Check]) -> AsyncIterator[tuple[str, int]]:
+    listener = bind_http("127.0.0.1", 0)
+    host, port = listener.getsockname()
+    async with serving(OneProcess(Metrics(), checks), listener):
+        yield host, port
+
+
 def client(checks: dict[str, Check], metrics: Metrics | None = None) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=build_http(metrics or Metrics(), checks))
+    transport = httpx.ASGITransport(app=build_http(OneProcess(metrics or Metrics(), checks)))
     return httpx.AsyncClient(transport=transport, base_url="http://pgveil")
 
 
@@ -62,8 +73,7 @@ async def test_health_is_told_without_a_body_too() -> None:
     async with client({"upstream": bad}) as http:
         assert (await http.head("/healthz")).status_code == 200
         assert (await http.head("/readyz")).status_code == 503
-    app = build_http(Metrics(), {"upstream": good})
-    async with serve_http(app, "127.0.0.1", 0) as (host, port), httpx.AsyncClient() as http:
+    async with served({"upstream": good}) as (host, port), httpx.AsyncClient() as http:
         reply = await http.head(f"http://{host}:{port}/readyz")
     assert (reply.status_code, reply.content) == (200, b"")
 
@@ -81,7 +91,7 @@ async def test_a_check_that_hangs_has_failed(monkeypatch: pytest.MonkeyPatch) ->
         await asyncio.Event().wait()
         return Health(ok=True)
 
-    monkeypatch.setattr("proxy.ops.http.CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("proxy.ops.health.CHECK_SECONDS", 0.01)
     async with client({"upstream": hang}) as http:
         reply = await http.get("/readyz")
     assert reply.status_code == 503
@@ -105,7 +115,7 @@ async def test_nothing_else_is_served(path: str) -> None:
 
 async def test_it_serves_while_the_block_runs_and_leaves_signals_alone() -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    async with serve_http(build_http(Metrics(), {}), "127.0.0.1", 0) as (host, port):
+    async with served({}) as (host, port):
         assert signal.getsignal(signal.SIGTERM) is handler
         async with httpx.AsyncClient() as http:
             reply = await http.get(f"http://{host}:{port}/healthz")
@@ -118,20 +128,40 @@ async def test_it_serves_while_the_block_runs_and_leaves_signals_alone() -> None
 
 async def test_what_fails_in_the_block_comes_out_as_it_is() -> None:
     with pytest.raises(ConfigError, match="somebody"):
-        async with serve_http(build_http(Metrics(), {}), "127.0.0.1", 0):
+        async with served({}):
             raise ConfigError("somebody else's error")
 
 
-async def test_a_port_in_use_is_an_error_with_a_hint() -> None:
+def test_a_port_in_use_is_an_error_with_a_hint() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be used: Address already in use") as caught:
-            async with serve_http(build_http(Metrics(), {}), "127.0.0.1", port):
-                pass
+            bind_http("127.0.0.1", port)
     assert "--http" in str(caught.value.hint)
 
 
-async def test_a_host_that_does_not_exist_is_an_error() -> None:
+def test_a_host_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
-        async with serve_http(build_http(Metrics(), {}), "256.0.0.1", 0):
-            pass
+        bind_http("256.0.0.1", 0)
+
+
+def test_checks_of_several_workers_are_one_each() -> None:
+    found = {
+        1: {"upstream": Health(ok=True), "catalog": Health(ok=True, detail="generation 3"), "policy": Health(ok=True)},
+        2: {"upstream": Health(ok=False, detail="OSError"), "catalog": Health(ok=True, detail="generation 3")},
+    }
+    assert merge_checks(found) == {
+        "upstream": Health(ok=False, detail="worker 1: ok; worker 2: OSError"),
+        "catalog": Health(ok=True, detail="generation 3"),
+        "policy": Health(ok=True),
+    }
+
+
+async def test_a_worker_that_does_not_answer_is_told() -> None:
+    class Silent(OneProcess):
+        async def alive(self) -> bool:
+            return False
+
+    transport = httpx.ASGITransport(app=build_http(Silent(Metrics(), {})))
+    async with httpx.AsyncClient(transport=transport, base_url="http://pgveil") as http:
+        assert (await http.get("/healthz")).status_code == 503

@@ -9,12 +9,17 @@ It does not know when something happened; callers call. `docs/metrics.md` lists 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from proxy.ops.log import DROPPED
+from proxy.ops.tallies import Buckets, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -22,6 +27,43 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series pe
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _PLAN_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
+
+_POOL_TEXTS = {
+    "active": "Shared connections that a session has at this moment.",
+    "idle": "Shared connections that nobody has.",
+    "waiting": "Sessions that wait for a shared connection.",
+}
+
+
+class Statements(Collector):
+    """What is counted for every statement. It becomes metrics when somebody scrapes."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self.planned = Buckets(_PLAN_SECONDS)
+
+    def tally(self, kind: str, outcome: str) -> Tally:
+        found = self._tallies.get((kind, outcome))
+        if found is None:
+            found = self._tallies[kind, outcome] = Tally()
+        return found
+
+    def collect(self) -> Iterator[Metric]:
+        statements = CounterMetricFamily(
+            "pgveil_statements",
+            "Statements by kind and outcome: plain, rewritten, bypass or refused.",
+            labels=("kind", "outcome"),
+        )
+        for labels, tally in self._tallies.items():
+            statements.add_metric(labels, tally.count)
+        yield statements
+        buckets = zip((*map(floatToGoString, _PLAN_SECONDS), "+Inf"), accumulate(self.planned.counts), strict=True)
+        yield HistogramMetricFamily(
+            "pgveil_plan_seconds",
+            "Time to decide a statement, cached decisions included.",
+            buckets=list(buckets),
+            sum_value=self.planned.total,
+        )
 
 
 class Metrics:
@@ -34,6 +76,7 @@ class Metrics:
         self._make_ask_metrics()
         self._make_process_metrics()
         self._make_shadow_metrics()
+        self._make_pool_metrics()
 
     def _make_session_metrics(self) -> None:
         self._sessions = self._gauge("sessions", "Client sessions that are open, by role.", "role")
@@ -42,16 +85,9 @@ class Metrics:
         self._client_bytes = self._counter("client_bytes", "Bytes to and from clients.", "direction")
 
     def _make_statement_metrics(self) -> None:
-        self._statements = self._counter(
-            "statements", "Statements by kind and outcome: plain, rewritten, bypass or refused.", "kind", "outcome"
-        )
+        self._statements = Statements()
+        self.registry.register(self._statements)
         self._refusals = self._counter("refusals", "Statements and messages that were refused.", "sqlstate")
-        self._plan_seconds = Histogram(
-            "pgveil_plan_seconds",
-            "Time to decide a statement, cached decisions included.",
-            registry=self.registry,
-            buckets=_PLAN_SECONDS,
-        )
         self._upstream_errors = self._counter("upstream_errors", "Errors from upstream, by SQLSTATE class.", "class")
         self._results_cut = self._counter("results_cut", "Results that a limit of the policy cut.", "limit")
         self._limit_refusals = self._counter(
@@ -86,6 +122,30 @@ class Metrics:
         self._shadow_broken = self._gauge("shadow_broken", "1 while the shadow policy's files cannot be used.")
         self._shadow_broken.set(0)
 
+    def _make_pool_metrics(self) -> None:
+        self._pool_wait = Histogram(
+            "pgveil_pool_wait_seconds",
+            "Time that sessions waited for a shared connection.",
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self._pool_pinned = self._counter("pool_pinned", "Sessions that kept a shared connection, by reason.", "reason")
+        self._pool_counts: Callable[[str], float] = lambda _state: 0.0
+        for state in ("active", "idle", "waiting"):
+            self.watch(f"pool_{state}", _POOL_TEXTS[state], lambda state=state: self._pool_counts(state))
+
+    def pool_counts(self, read: Callable[[str], float]) -> None:
+        """Where the numbers of shared connections come from: `read` is asked for active, idle and waiting."""
+        self._pool_counts = read
+
+    def waited(self, seconds: float) -> None:
+        """A session got a shared connection, or gave up, after so long."""
+        self._pool_wait.observe(seconds)
+
+    def pinned(self, reason: str) -> None:
+        """A session keeps a shared connection; `reason` is one of a closed list."""
+        self._pool_pinned.labels(reason).inc()
+
     def session_opened(self, role: str) -> None:
         """A client was admitted."""
         self._opened.labels(role).inc()
@@ -106,9 +166,18 @@ class Metrics:
 
     def statement(self, kind: str, outcome: str, seconds: float | None = None) -> None:
         """A statement was decided: `outcome` is plain, rewritten, bypass or refused."""
-        self._statements.labels(kind, outcome).inc()
+        self._statements.tally(kind, outcome).count += 1
         if seconds is not None:
-            self._plan_seconds.observe(seconds)
+            self._statements.planned.observe(seconds)
+
+    def statements(self, kind: str, outcome: str) -> Tally:
+        """Where statements of this kind and outcome are counted: for whoever has many of them."""
+        return self._statements.tally(kind, outcome)
+
+    @property
+    def planned(self) -> Buckets:
+        """Where the seconds are counted that it takes to decide one."""
+        return self._statements.planned
 
     def refusal(self, sqlstate: str) -> None:
         """A statement or message was refused."""

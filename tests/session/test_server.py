@@ -256,7 +256,7 @@ class TestStartup:
             caller.send(SSLRequest().encode())
             assert await caller.reader.readexactly(1) == b"N"
             caller.send(SSLRequest().encode())
-            assert state(await caller.until()) == "08P01"
+            assert state(await caller.until()) == "0A000"
 
     async def test_the_cancel_key_has_the_protocols_length(self, tmp_path: Path) -> None:
         async with running(tmp_path) as w:
@@ -285,7 +285,7 @@ class TestStartup:
             b"\0\0\0\7\0\0\0",
             b"\xff\xff\xff\xff\0\3\0\0",
             b"\0\0\0\x09\0\3\0\0\0",
-            b"\0\0\0\x0f\0\2\0\0user\0a\0",
+            b"\0\0\0\x0f\0\4\0\0user\0a\0",
             b"\x16\3\1\2\0\1\0\1\xfc",
             SSLRequest().encode() + StartupMessage(3, 0, {"user": "ana"}).encode(),
             SSLRequest().encode() + SSLRequest().encode(),
@@ -297,8 +297,14 @@ class TestStartup:
             caller = await w.call(packet)
             caller.writer.write_eof()
             got = await caller.until()
-            assert got == [] or state(got) in {"08P01", "28000"}
+            assert got == [] or state(got) in {"08P01", "28000", "0A000"}
             assert w.postgres.startups == []
+
+    async def test_a_client_of_protocol_2_is_told_in_its_own_form(self, tmp_path: Path) -> None:
+        async with running(tmp_path) as w:
+            caller = await w.call(b"\0\0\0\x0f\0\2\0\0user\0a\0")
+            said = b"EFATAL:  unsupported frontend protocol 2.0: server supports 3.0 to 3.2\n\0"
+            assert await caller.end() == said
 
     async def test_a_client_that_leaves_at_once_leaves_nothing(self, tmp_path: Path) -> None:
         async with running(tmp_path) as w:
@@ -397,7 +403,8 @@ class TestCancel:
     async def test_the_upstream_gets_its_own_key(self, tmp_path: Path) -> None:
         async with running(tmp_path) as w:
             _, key = await self.busy(w)
-            assert key != KEY
+            assert key.process_id == KEY.process_id  # what the server itself says of the session
+            assert key.secret_key != KEY.secret_key
             caller = await w.call(CancelRequest(key.process_id, key.secret_key).encode())
             assert await caller.end() == b""
             assert w.postgres.startups[1:] == [CancelRequest(KEY.process_id, KEY.secret_key)]
