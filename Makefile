@@ -16,10 +16,10 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench fuzz check lint format lock clean
+.PHONY: help install demo test test-clients bench fuzz check lint format lock clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 install: $(INSTALLED)  ## install pgveil into .venv
 
@@ -27,9 +27,16 @@ demo: $(INSTALLED)  ## start the demo and take the tour; TOUR=1 ends after the t
 	@$(PY) -m proxy demo $(if $(filter-out 0,$(TOUR)),--tour-only)
 
 test: $(INSTALLED_DEV)  ## run every test
+	$(PY) -m scripts.compile_native
 	$(PY) -m pytest
 
-bench: $(INSTALLED)  ## measure what it costs, against the targets
+test-clients: $(INSTALLED_DEV)  ## run the tests of clients that apt-get and npm install (Debian; root or sudo)
+	@tests/e2e/clients/install.sh
+	$(PY) -m pytest tests/e2e/clients
+
+bench: $(INSTALLED)  ## measure what it costs, against pgbouncer (installed with apt-get) and the targets
+	@command -v pgbouncer >/dev/null || PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || bench/install.sh
+	$(PY) -m scripts.compile_native
 	$(PY) -m bench
 
 fuzz: $(INSTALLED_DEV)  ## 10,000 statements at random as masked users; FUZZ=n of them, from case SEED=n on
@@ -51,10 +58,10 @@ format: $(INSTALLED_DEV)  ## format the code and fix what can be fixed
 lock:  ## pin the requirements files again, to the newest versions (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements.txt
 	$(LOCK) --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
-	$(LOCK) --upgrade --group build -o requirements-build.txt
+	$(LOCK) --upgrade --group build -c requirements-dev.txt -o requirements-build.txt
 
 clean:  ## remove .venv, caches and the demo's database
-	rm -rf $(VENV) .pgveil .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist *.egg-info
+	rm -rf $(VENV) build .pgveil .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The interpreter, checked before anything is made with it.
@@ -75,6 +82,7 @@ $(INSTALLED): requirements.txt requirements-build.txt pyproject.toml | $(PY)
 	$(PIP_INSTALL) --require-hashes -r requirements-build.txt
 	$(PIP_INSTALL) --require-hashes -r requirements.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(PY) -m scripts.compile_native
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)

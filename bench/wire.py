@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import load
+from bench import load, start
 from bench.compare import Comparison, Measure, Reach, Row, Unit, measured
 from bench.servers import ACCOUNTS, BYPASS, MASKED, Server, Site, site
 
@@ -29,9 +29,13 @@ ROWS = 1_000_000
 PROBES = 3_000
 
 _ACCOUNT = "SELECT abalance FROM pgbench_accounts WHERE aid = "
+_HARD = ", ".join(f"upper('k{n}')" for n in range(60))
+"""Much for the veil to walk through, and little for the server: constants, computed once."""
 _SCRIPTS = {
     "plain": f"\\set aid random(1, {ACCOUNTS})\n{_ACCOUNT}:aid;\n",
     "people": f"\\set aid random(1, {ACCOUNTS})\nSELECT abalance, email, phone FROM people WHERE aid = :aid;\n",
+    # A new text each time, in a string: nothing of it has been decided before.
+    "hard": f"\\set word random(1, 1000000000)\nSELECT 'x:word', {_HARD};\n",
 }
 _VISITS = f"SELECT id, person, email, phone FROM visits LIMIT {ROWS}"
 
@@ -67,7 +71,7 @@ def compare(rounds: int) -> list[Comparison]:
             scripts,
         )
         found = measured([*_cpu(field), *_results(field), *_latency(field)], rounds)
-        found += measured([_idle(place)], rounds)
+        found += measured([_workers(field), _idle(place), *_start(place)], rounds)
     return found
 
 
@@ -155,6 +159,20 @@ def _latency(field: Field) -> Iterator[Row]:
         )
 
 
+def _workers(field: Field) -> Row:
+    """The peer is pgveil itself with one worker."""
+
+    def rate(workers: int) -> Measure:
+        def measure() -> float:
+            with field.site.pgveil(workers=workers) as server:
+                return load.pgbench(field.site, server, MASKED, field.scripts["hard"], "simple", SECONDS).per_second
+
+        return measure
+
+    name = "transactions of two workers, against one"
+    return Row(name, Unit.PER_SECOND, rate(2), rate(1), Reach(1.7, at_least=True))
+
+
 def _idle(place: Site) -> Row:
     """Clients that hold no connection of the server's: transaction pooling."""
 
@@ -167,3 +185,18 @@ def _idle(place: Site) -> Row:
             return load.idle_bytes(server, MASKED, IDLE)
 
     return Row(f"memory of one of {IDLE:,} idle clients", Unit.BYTES, ours, peer, Reach(8 * 1024, own=True))
+
+
+def _start(place: Site) -> Iterator[Row]:
+    yield Row(
+        "from the command to the listening line",
+        Unit.SECONDS,
+        lambda: start.start_seconds(1, place)[0],
+        reach=Reach(1.5, own=True),
+    )
+    yield Row(
+        "memory before the first question",
+        Unit.BYTES,
+        lambda: float(start.rss_bytes(place)),
+        reach=Reach(90e6, own=True),
+    )

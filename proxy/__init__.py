@@ -5,3 +5,5 @@ The line of a query is wire -> session -> (nl) -> policy -> upstream -> privacy 
 """
 
 __version__ = "0.1.0"
+
+from proxy import native as native  # first of all: it decides which form of the other modules is imported

@@ -10,6 +10,7 @@ It does not know messages; `session` asks it about names and plans.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from proxy.conversation import MOVES_PATH, MOVES_TEMPS, Conversation, Scope, effects
 from proxy.policy.plan import Effect, Plan, Refusal
@@ -29,13 +30,15 @@ from proxy.refusals import (
 from proxy.verdict import decide, shown
 from proxy.wire.messages import FAILED, ErrorResponse
 
-_KEEPS_ROWS = frozenset({"execute", "fetch"})
+_KEEPS_ROWS: Final = frozenset({"execute", "fetch"})
 """A portal of these has all its rows from the first Execute on, whatever becomes of what it names."""
-_NEEDS_NO_NAMES = frozenset({None, StatementKind.SET, StatementKind.TRANSACTION, StatementKind.SHOW})
+_NEEDS_NO_NAMES: Final = frozenset({None, StatementKind.SET, StatementKind.TRANSACTION, StatementKind.SHOW})
 
 
 class Age:
     """For one session. Each method gives the refusal for the client, or None where nothing speaks against it."""
+
+    __slots__ = ("_talk", "_veils")
 
     def __init__(self, talk: Conversation, veils: Veils) -> None:
         self._talk = talk

@@ -10,8 +10,8 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from proxy.conversation import READ_BY, Conversation, Entry, Note
 from proxy.errors import ProtocolError, UpstreamError
@@ -24,7 +24,7 @@ from proxy.refusals import CANCELLED, POISONED, refusal_response
 from proxy.results import current, result_of, tally_of
 from proxy.scrub import Position, nowhere, scrub_error, scrub_notice
 from proxy.tally import Result
-from proxy.wire.buffer import Frame, Run
+from proxy.wire.buffer import Frame, Run, length_at
 from proxy.wire.codec import HEADER_SIZE, Code
 from proxy.wire.messages import (
     FAILED,
@@ -38,12 +38,12 @@ from proxy.wire.messages import (
     ReadyForQuery,
     decode_backend,
 )
-from proxy.wire.replies import Request
+from proxy.wire.replies import PART, Request
 
-ROWS = frozenset({Code.DATA_ROW, Code.COPY_DATA})
+ROWS: Final = frozenset({Code.DATA_ROW, Code.COPY_DATA})
 """What passes without a look inside."""
 
-REPORTED = frozenset(
+REPORTED: Final = frozenset(
     {
         "application_name",
         "client_encoding",
@@ -64,17 +64,30 @@ REPORTED = frozenset(
 )
 """The settings that PostgreSQL itself reports; an extension's may hold anything, and is kept from masked roles."""
 
-FIXED = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
+FIXED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
 """What a masked session's SQL is read by. Another value means that it got past the veil."""
 
-_STATUSES = {ReadyForQuery(status).encode(): status for status in (IDLE, IN_TRANSACTION, FAILED)}
-FATAL = frozenset({"FATAL", "PANIC"})
-_ENDS = frozenset({Code.COMMAND_COMPLETE, Code.PORTAL_SUSPENDED, Code.READY_FOR_QUERY})
+_STATUSES: Final = {ReadyForQuery(status).encode(): status for status in (IDLE, IN_TRANSACTION, FAILED)}
+FATAL: Final = frozenset({"FATAL", "PANIC"})
+_UNREAD: Final = frozenset(
+    {
+        Code.ROW_DESCRIPTION,
+        Code.PARAMETER_DESCRIPTION,
+        Code.NO_DATA,
+        Code.DATA_ROW,
+        Code.EMPTY_QUERY_RESPONSE,
+    }
+)
+"""What a masked session has nothing to do about, where the entry is plain. COPY is looked at."""
+_MIN_LENGTH: Final = HEADER_SIZE - 1
+_ENDS: Final = frozenset({Code.COMMAND_COMPLETE, Code.PORTAL_SUSPENDED, Code.READY_FOR_QUERY})
 """What comes after the rows of a result."""
 
 
 class Answers:
     """The server's side of one session. Everything raised here ends it."""
+
+    __slots__ = ("_begun", "_result", "_talk", "_watcher", "said_goodbye")
 
     def __init__(self, talk: Conversation, watcher: Watcher) -> None:
         self._talk = talk
@@ -85,22 +98,70 @@ class Answers:
         """Of the rows that come now, where a limit holds for them..."""
         self._begun = not talk.masked
         """...and whether that was asked."""
-        self._settlers: Mapping[int, Callable[[Entry, Frame], None]] = {
-            Code.PARSE_COMPLETE: self._parsed,
-            Code.BIND_COMPLETE: self._bound,
-            Code.CLOSE_COMPLETE: self._closed,
-            Code.COMMAND_COMPLETE: self._completed,
-            Code.COPY_OUT_RESPONSE: self._copying,
-        }
+
+    def pass_on(self, data: bytes) -> int:
+        """How many bytes at the start of a chunk go to the client as they are: whole messages, each of them an answer
+        that is owed and that nobody has to look into. They are counted as answered."""
+        talk, replies = self._talk, self._talk.replies
+        pos, end = 0, len(data)
+        if self._result is not None:
+            return 0
+        while (head := replies.head) is not None and head.plain:
+            passes = head.request.passes
+            part = PART
+            while part == PART:
+                if end - pos < HEADER_SIZE:
+                    return pos
+                tag, length = data[pos], length_at(data, pos)
+                part = passes[tag]
+                stop = pos + 1 + length
+                if part == 0 or stop > end or length < _MIN_LENGTH:
+                    return pos
+                if talk.masked and not self._settles(head, tag):
+                    return pos
+                if part == PART:
+                    pos = stop
+            if tag == Code.READY_FOR_QUERY:
+                status = _STATUSES.get(data[pos:stop])
+                if status is None:
+                    return pos
+                replies.pop()
+                talk.ready(status=status)
+            else:
+                replies.pop()
+            pos = stop
+        return pos
+
+    def _settles(self, head: Entry, tag: int) -> bool:
+        """Does what a masked session does about a reply to a plain entry. False: it takes more than that."""
+        note = head.note
+        if tag == Code.COMMAND_COMPLETE:
+            if head.request is Request.QUERY and note is not None:
+                note.completed += 1
+                if note.completed > 1:
+                    return False
+            self._begun = False
+        elif tag in _ENDS:
+            self._begun = False
+        elif tag == Code.PARSE_COMPLETE:
+            self._parsed(head)
+        elif tag == Code.BIND_COMPLETE:
+            self._bound(head)
+        elif tag == Code.CLOSE_COMPLETE:
+            self._closed(head)
+        else:
+            return tag in _UNREAD
+        return True
 
     def take(self, item: Frame | Run) -> None:
         """One message of the server, or a run of rows. Raises UpstreamError for one that nobody waits for."""
         talk = self._talk
         if isinstance(item, Run):
-            if not talk.replies.takes_rows:
+            head = talk.replies.head
+            if head is None or not talk.replies.takes_rows:
                 raise UpstreamError("the server sent rows that nobody asked for")
-            if not self._begun and talk.replies.head is not None:
-                self._result, self._begun = result_of(talk, talk.replies.head), True
+            if not self._begun:
+                self._result, self._begun = result_of(talk, head), True
             talk.to_client.append(item.raw if self._result is None else self._result.take(item))
             return
         tag = item.tag
@@ -130,19 +191,30 @@ class Answers:
     # Replies
 
     def _reply(self, frame: Frame) -> None:
-        talk = self._talk
+        talk, tag = self._talk, frame.tag
         entry = self._entry(frame)
         if not entry.ours:
-            ends = talk.masked and frame.tag in _ENDS
+            ends = talk.masked and tag in _ENDS
             talk.to_client.append(self._end_of_result(entry, frame) if ends else frame.raw)
-        if frame.tag == Code.READY_FOR_QUERY:
+        if tag == Code.READY_FOR_QUERY:
             self._ready(frame)
         elif talk.masked:
-            settle = self._settlers.get(frame.tag)
-            if settle is not None:
-                settle(entry, frame)
-        if entry.done:
-            self.flush_made()
+            self._settle(entry, frame)
+        self.flush_made()
+
+    def _settle(self, entry: Entry, frame: Frame) -> None:
+        """What a reply says of the names that a masked session has."""
+        tag = frame.tag
+        if tag == Code.PARSE_COMPLETE:
+            self._parsed(entry)
+        elif tag == Code.BIND_COMPLETE:
+            self._bound(entry)
+        elif tag == Code.CLOSE_COMPLETE:
+            self._closed(entry)
+        elif tag == Code.COMMAND_COMPLETE:
+            self._completed(entry, frame)
+        elif tag == Code.COPY_OUT_RESPONSE:
+            self._copying(entry, frame)
 
     def _entry(self, frame: Frame) -> Entry:
         try:
@@ -151,31 +223,22 @@ class Answers:
             raise UpstreamError(error.message) from error
 
     def _ready(self, frame: Frame) -> None:
-        talk = self._talk
         status = _STATUSES.get(bytes(frame.raw))
         if status is None:
             raise UpstreamError("the server's ReadyForQuery cannot be read")
-        talk.status = status
-        if not talk.masked:
-            return
-        idle = status == IDLE
-        talk.path.ready(idle=idle)
-        if idle:
-            talk.prepared.transaction_ended()
-        if not talk.busy:
-            talk.prepared.quiet()
+        self._talk.ready(status=status)
 
-    def _parsed(self, entry: Entry, _frame: Frame) -> None:
+    def _parsed(self, entry: Entry) -> None:
         note = _note(entry)
         if note.statement is not None:
             self._talk.prepared.statements.settle(note.name, note.statement)
 
-    def _bound(self, entry: Entry, _frame: Frame) -> None:
+    def _bound(self, entry: Entry) -> None:
         note = _note(entry)
         if note.statement is not None:
             self._talk.prepared.bound(note.name, note.statement)
 
-    def _closed(self, entry: Entry, _frame: Frame) -> None:
+    def _closed(self, entry: Entry) -> None:
         note, prepared = _note(entry), self._talk.prepared
         if note.kind == STATEMENT:
             prepared.statements.drop(note.name)
@@ -185,6 +248,10 @@ class Answers:
     def _completed(self, entry: Entry, frame: Frame) -> None:
         """One statement is complete: what it does to the session is done."""
         note = _note(entry)
+        if note.plan is not None:
+            note.completed += 1
+            if note.completed > 1:
+                raise UpstreamError("the server completed more statements than were sent")
         if note.statement is None:
             return
         planned = _planned(entry, note, note.statement)
@@ -194,9 +261,9 @@ class Answers:
         if not isinstance(message, CommandComplete):
             raise UpstreamError("the server's CommandComplete cannot be read")
         self._talk.path.apply(planned.effect, message.tag)
-        self._settle(planned.effect, note.statement, planned)
+        self._apply(planned.effect, note.statement, planned)
 
-    def _settle(self, effect: Effect, statement: Statement, planned: PlannedStatement) -> None:
+    def _apply(self, effect: Effect, statement: Statement, planned: PlannedStatement) -> None:
         prepared, name = self._talk.prepared, effect.name
         if effect.kind == "prepare" and name is not None:
             prepared.statements.settle(name, replace(statement, types=None))

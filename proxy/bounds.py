@@ -6,6 +6,8 @@ It does not know rows (`tally`, `results`), and does not watch the time (`relay`
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.conversation import Conversation
 from proxy.limits import Deadline, Slot, deadline
 from proxy.ports import Services
@@ -14,11 +16,13 @@ from proxy.pricing import over_cost
 from proxy.refusals import refusal_response
 from proxy.wire.messages import ErrorResponse
 
-_OF_LIMITS = "53400"
+_OF_LIMITS: Final = "53400"
 
 
 class Bounds:
     """Of one session."""
+
+    __slots__ = ("_of_section", "_services", "_slot", "_talk")
 
     def __init__(self, talk: Conversation, services: Services) -> None:
         self._talk = talk
@@ -31,10 +35,15 @@ class Bounds:
         """Whether the session counts as one that runs something."""
         return self._slot.held
 
+    @property
+    def timed(self) -> bool:
+        """Whether a deadline holds for the rest of an implicit transaction, or for what was sent."""
+        return self._of_section is not None or self._talk.against_time is not None
+
     def rest(self) -> None:
         """The server has answered everything. What is still to be made at the end of the transaction counts on: the
         rows of cursors WITH HOLD."""
-        if not self._talk.prepared.holding:
+        if self._slot.held and not self._talk.prepared.holding:
             self._slot.release()
 
     def end(self) -> None:

@@ -5,13 +5,11 @@ Plain state with the few moves that need more than one part of it. It does not k
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.limits import Deadline
-from proxy.policy.plan import Effect
+from proxy.policy.plan import Effect, Plan
 from proxy.policy.rules import Identity
 from proxy.prepared import Prepared, Statement
 from proxy.scrub import Position, nowhere
@@ -19,14 +17,14 @@ from proxy.searchpath import SearchPath
 from proxy.wire.messages import IDLE
 from proxy.wire.replies import Expected, Replies, Request
 
-MOVES_PATH = frozenset({"search_path", "search_path_reset", "reset_all", "discard_all"})
-MOVES_TEMPS = frozenset({"temp", "drop_temp", "discard_temp"})
-SETTLES_NAMES = frozenset({"prepare", "declare"})
+MOVES_PATH: Final = frozenset({"search_path", "search_path_reset", "reset_all", "discard_all"})
+MOVES_TEMPS: Final = frozenset({"temp", "drop_temp", "discard_temp"})
+SETTLES_NAMES: Final = frozenset({"prepare", "declare"})
 """Their names stand for something only once the server has answered."""
-ENDS_TRANSACTION = frozenset({"commit", "rollback", "rollback_to", "release"})
+ENDS_TRANSACTION: Final = frozenset({"commit", "rollback", "rollback_to", "release"})
 
 
-_TOLD_LATE = frozenset({Request.PARSE, Request.BIND, Request.DESCRIBE, Request.CLOSE})
+_TOLD_LATE: Final = frozenset({Request.PARSE, Request.BIND, Request.DESCRIBE, Request.CLOSE})
 """What the server sends the replies to when it has enough of them, or is told to."""
 
 
@@ -38,58 +36,97 @@ class Scope(NamedTuple):
     temps: frozenset[str]
 
 
-READ_BY = frozenset({"DateStyle", "IntervalStyle", "TimeZone"})
+READ_BY: Final = frozenset({"DateStyle", "IntervalStyle", "TimeZone"})
 """The settings of `Conversation.settings`."""
 
 
-@dataclass(slots=True, eq=False)
 class Note:
     """What a message was, for when its replies come. `name` is a statement's for Parse, a portal's for Bind."""
 
-    statement: Statement | None = None
-    name: str = ""
-    kind: str = ""
-    completed: int = 0
-    """How many statements of a simple query are complete."""
-    deadline: Deadline | None = None
+    __slots__ = ("completed", "deadline", "kind", "name", "plan", "statement")
+
+    def __init__(
+        self,
+        statement: Statement | None = None,
+        name: str = "",
+        kind: str = "",
+        deadline: Deadline | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self.statement = statement
+        self.name = name
+        self.kind = kind
+        self.deadline = deadline
+        self.plan = plan
+        """Of one plain statement that was sent at once, in the place of `statement`."""
+        self.completed = 0
+        """How many statements of a simple query are complete."""
 
     @property
     def position(self) -> Position:
-        return nowhere if self.statement is None else self.statement.position
+        if self.statement is not None:
+            return self.statement.position
+        return nowhere if self.plan is None else self.plan.original_position
 
 
 Entry = Expected[Note]
 
 
-@dataclass(slots=True, eq=False)
 class Conversation:
     """One session's state. A bypass identity uses the replies and nothing else of it."""
 
-    identity: Identity
-    path: SearchPath
-    replies: Replies[Note] = field(default_factory=Replies)
-    prepared: Prepared = field(default_factory=Prepared)
-    status: str = IDLE
-    """Of the transaction, as the last ReadyForQuery said."""
-    unsettled: Entry | None = None
-    """What must be answered before a name can be resolved: it may change what names mean, or make one."""
-    timed: deque[Entry] = field(default_factory=deque)
-    """What was sent with a deadline, in order."""
-    overdue: Deadline | None = None
-    """The deadline that has passed: the server was asked to stop what it runs..."""
-    stopped: Entry | None = None
-    """...which is this, or, if it was complete at that moment, what came after it."""
-    settings: dict[str, str] = field(default_factory=dict)
-    """What the session's constants are read by, as the server reports it."""
-    to_client: list[bytes | bytearray] = field(default_factory=list)
-    to_upstream: list[bytes | bytearray] = field(default_factory=list)
+    __slots__ = (
+        "_prepared",
+        "_settings",
+        "_timed",
+        "identity",
+        "masked",
+        "overdue",
+        "path",
+        "replies",
+        "status",
+        "stopped",
+        "to_client",
+        "to_upstream",
+        "unsettled",
+    )
+
+    def __init__(self, identity: Identity, path: SearchPath) -> None:
+        self.identity = identity
+        self.masked = not identity.bypass
+        self.path = path
+        self.replies: Replies[Note] = Replies()
+        self.status = IDLE
+        """Of the transaction, as the last ReadyForQuery said."""
+        self.unsettled: Entry | None = None
+        """What must be answered before a name can be resolved: it may change what names mean, or make one."""
+        self.overdue: Deadline | None = None
+        """The deadline that has passed: the server was asked to stop what it runs..."""
+        self.stopped: Entry | None = None
+        """...which is this, or, if it was complete at that moment, what came after it."""
+        self.to_client: list[bytes | bytearray] = []
+        self.to_upstream: list[bytes | bytearray] = []
+        self._prepared: Prepared | None = None
+        self._settings: dict[str, str] | None = None
+        self._timed: list[Entry] | None = None
+        """What was sent with a deadline, in order."""
 
     def __repr__(self) -> str:
         return f"Conversation({self.identity.user!r}, status={self.status!r}, {self.replies!r})"
 
     @property
-    def masked(self) -> bool:
-        return not self.identity.bypass
+    def prepared(self) -> Prepared:
+        """Made when it is first asked for: most sessions of a bypass identity never do."""
+        if self._prepared is None:
+            self._prepared = Prepared()
+        return self._prepared
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the session's constants are read by, as the server reports it."""
+        if self._settings is None:
+            self._settings = {}
+        return self._settings
 
     @property
     def scope(self) -> Scope:
@@ -111,9 +148,15 @@ class Conversation:
     def against_time(self) -> Entry | None:
         """What must be answered next by a deadline. The server may be busy with it although entries before it are not
         answered yet: it keeps small replies until it has enough, or is told to flush."""
-        while self.timed and self.timed[0].done:
-            self.timed.popleft()
-        return self.timed[0] if self.timed else None
+        timed = self._timed
+        if timed is None:
+            return None
+        while timed and timed[0].done:
+            del timed[0]
+        if timed:
+            return timed[0]
+        self._timed = None
+        return None
 
     def is_outlived(self, entry: Entry | None) -> bool:
         """Whether `entry` was stopped in place of another statement, which had ended. A Sync is part of what it
@@ -132,7 +175,21 @@ class Conversation:
         if self.replies.expect(entry):
             self.to_upstream.append(data)
             if entry.note is not None and entry.note.deadline is not None:
-                self.timed.append(entry)
+                self._timed = [*(self._timed or ()), entry]
+
+    def ready(self, *, status: str) -> None:
+        """The server is ready for a query."""
+        self.status = status
+        if not self.masked:
+            return
+        idle = status == IDLE
+        self.path.ready(idle=idle)
+        if self._prepared is None:
+            return
+        if idle:
+            self._prepared.transaction_ended()
+        if not self.busy:
+            self._prepared.quiet()
 
     def watch(self, statement: Statement | None, entry: Entry) -> None:
         """Remembers an entry that may move what names mean, before anything after it is decided."""
@@ -156,3 +213,11 @@ def effects(statement: Statement | None) -> Iterator[Effect]:
         for planned in statement.plan.statements:
             if planned.effect is not None:
                 yield planned.effect
+
+
+def is_simple(plan: Plan) -> bool:
+    """Whether it is one statement that does nothing to the session, and no limit holds for it."""
+    statements = plan.statements
+    if plan.limits is not None or len(statements) != 1:
+        return False
+    return statements[0].effect is None and statements[0].kind is not None

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from proxy.conversation import Entry
 from proxy.nl.carriers import Question
 from proxy.policy.plan import Plan
 from proxy.scrub import Position, unmoved
 from proxy.verdict import Decided
-from proxy.wire.buffer import Frame
+from proxy.wire.buffer import Frame, Run
 from proxy.wire.messages import Flush, Parse, Query
 
-FLUSH = Flush().encode()
+FLUSH: Final = Flush().encode()
 
 
 class Line(Protocol):
@@ -26,8 +26,12 @@ class Line(Protocol):
     def hold(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Takes no further message from the client until `work` is done."""
 
-    def wait(self, frame: Frame, entry: Entry) -> None:
-        """Takes no further message until the server has answered `entry`; then `frame` comes again, first."""
+    def wait(self, item: Frame | Run, entry: Entry) -> None:
+        """Takes no further message until the server has answered `entry`; then `item` comes again, first."""
+
+    def wait_for_copy(self, item: Frame) -> None:
+        """Takes no further message until the server reads COPY data, or has answered everything; then `item` comes
+        again, first."""
 
     def leave(self) -> None:
         """The client said goodbye."""

@@ -12,7 +12,7 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELI
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.conversation import Conversation, Entry
 from proxy.errors import PgveilError, ProtocolError
@@ -20,7 +20,7 @@ from proxy.limits import Deadline
 from proxy.ports import Links, Task
 from proxy.wire.messages import CopyFail
 
-AGAIN_SECONDS = 1.0
+AGAIN_SECONDS: Final = 1.0
 """Between two requests to cancel what is overdue: a server that has not begun yet does not hear one."""
 
 
@@ -43,6 +43,8 @@ class Session(Protocol):
 class Overdue:
     """Of one session."""
 
+    __slots__ = ("_ended", "_links", "_running", "_session", "_talk", "_timer", "stopping")
+
     def __init__(self, talk: Conversation, links: Links, session: Session) -> None:
         self._talk = talk
         self._links = links
@@ -57,6 +59,8 @@ class Overdue:
         """What is to be answered next has until its deadline, counted from here."""
         talk = self._talk
         entry = talk.against_time
+        if entry is None and self._running is None and talk.overdue is None:
+            return
         if not talk.busy or (entry is not self._running and self._running is not talk.stopped):
             talk.overdue = talk.stopped = None
         if entry is self._running:

@@ -127,6 +127,13 @@ class Watcher(Protocol):
     """Metrics, log and audit. None of it sees a value."""
 
     def statement(self, event: StatementEvent) -> None: ...
+
+    def passed(self, text: bytes) -> None:
+        """As `statement`, of one of a bypass identity."""
+
+    def sent(self, sql: str, plan: Plan, seconds: float, path: tuple[str, ...], temps: frozenset[str]) -> None:
+        """As `statement`, of one whose plan takes nothing but sending it."""
+
     def ask(self, outcome: str, seconds: float) -> None: ...
     def upstream_error(self, sqlstate: str) -> None: ...
     def cut(self, limit: str) -> None: ...
@@ -150,6 +157,17 @@ class LoginWatcher(Protocol):
     def refused(self, user: str | None, error: PgveilError) -> None: ...
     def crash(self, error: BaseException) -> None: ...
     def accept_failed(self, error: OSError) -> None: ...
+
+
+class PoolWatcher(Protocol):
+    """What the pool of server connections tells."""
+
+    def waited(self, seconds: float) -> None:
+        """A session that had to wait got a connection, or gave up, after so long."""
+
+    def crash(self) -> None: ...
+    def pinned(self, reason: str) -> None:
+        """A session keeps its connection. `reason` is one of a closed list of words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,43 +14,103 @@ It does not know messages: `session` and `answers` do.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from proxy.answers import ROWS, Answers
 from proxy.conversation import Conversation, Entry
-from proxy.errors import InternalError, PgveilError, ShutdownError, UpstreamError
+from proxy.errors import InternalError, PgveilError, ProtocolError, ShutdownError, UpstreamError
 from proxy.order import FLUSH
 from proxy.overdue import Overdue
 from proxy.policy.rules import Identity
 from proxy.ports import Links, Services, Task
 from proxy.session import Session
-from proxy.wire.buffer import Frame, FrameBuffer
+from proxy.wire.buffer import Frame, FrameBuffer, Run
 from proxy.wire.codec import Code
 from proxy.wire.messages import IDLE, Terminate, error_response
 
-HELD_BYTES = 64 * 1024
+HELD_BYTES: Final = 64 * 1024
 """What a client may send while the line is stopped before it is paused."""
-REPORT_BYTES = 1024 * 1024
+REPORT_BYTES: Final = 1024 * 1024
 """How many bytes move between two reports to the metrics."""
 
-_FROM_CLIENT = frozenset({Code.COPY_DATA})
+_FROM_CLIENT: Final = frozenset({Code.COPY_DATA})
+_SMALL: Final = frozenset(
+    {
+        Code.CLOSE,
+        Code.DESCRIBE,
+        Code.EXECUTE,
+        Code.FLUSH,
+        Code.SYNC,
+        Code.TERMINATE,
+        Code.COPY_DONE,
+        Code.COPY_FAIL,
+    }
+)
+"""What PostgreSQL does not read further than that."""
+_LONG: Final = frozenset({Code.QUERY, Code.PARSE, Code.BIND, Code.FUNCTION_CALL})
+"""What a bypass session may send by the gigabyte."""
 
 
 class Relay:
     """One session between its two connections. `client` and `upstream` are the receivers for them."""
 
+    __slots__ = (
+        "_again",
+        "_alone",
+        "_answers",
+        "_doom",
+        "_draining",
+        "_dropping",
+        "_ended",
+        "_finished",
+        "_for_copy",
+        "_from_client",
+        "_from_upstream",
+        "_leaving",
+        "_links",
+        "_overdue",
+        "_paused",
+        "_received",
+        "_sent",
+        "_session",
+        "_talk",
+        "_task",
+        "_to_client",
+        "_to_upstream",
+        "_unread",
+        "_upstream_full",
+        "_waiting",
+        "_watcher",
+        "client",
+        "upstream",
+    )
+
     def __init__(self, talk: Conversation, services: Services, links: Links) -> None:
         self._talk = talk
         self._links = links
+        self._to_client: Callable[[bytes], None] = links.client.send
+        self._to_upstream: Callable[[bytes], None] = links.upstream.send
+        self._paused = False
+        """The client is not read."""
         self._watcher = services.watcher
         self._session = Session(talk, services, self)
         self._answers = Answers(talk, services.watcher)
-        self._from_client = FrameBuffer(max_frame=links.max_frame, passing=_FROM_CLIENT)
+        self._from_client = FrameBuffer(max_frame=links.max_frame, passing=_FROM_CLIENT, small=_SMALL)
+        if not talk.masked:
+            self._from_client.long = _LONG
         self._from_upstream = FrameBuffer(passing=ROWS)
         self.client = ClientSide(self)
         self.upstream = UpstreamSide(self)
         self._task: Task | None = None
-        self._waiting: tuple[Frame, Entry] | None = None
+        self._waiting: tuple[Frame | Run, Entry] | None = None
+        self._for_copy = False
+        """It may go on as soon as the server reads COPY data, too."""
+        self._again: Frame | Run | None = None
+        """What has waited, and is next."""
+        self._dropping = False
+        """The long message that is under way is one that the server would skip."""
+        self._doom: ProtocolError | None = None
+        """What the client has got wrong. What it sent before is answered first, as PostgreSQL does."""
         self._overdue = Overdue(talk, links, self)
         self._upstream_full = False
         self._leaving = self._ended = self._draining = False
@@ -76,62 +136,129 @@ class Relay:
 
     def client_received(self, data: bytes) -> None:
         self._received += len(data)
-        self._from_client.feed(data)
-        self._guarded(self._work)
+        if self._ended:
+            return
+        try:
+            self._client_sent(data)
+        except Exception as error:  # the edge of the session: no error of ours may pass the loop
+            self._failed(error)
 
     def upstream_received(self, data: bytes) -> None:
-        self._from_upstream.feed(data)
-        self._guarded(self._answer)
+        if self._ended:
+            return
+        try:
+            self._server_sent(data)
+        except Exception as error:  # as above
+            self._failed(error)
+
+    def _client_sent(self, data: bytes) -> None:
+        """A chunk of the client: what may pass as it is does so in one piece, the rest message by message."""
+        buffer = self._from_client
+        if not buffer.empty or self._held or self._leaving:
+            buffer.feed(data)
+            self._work()
+            return
+        passed = self._session.pass_on(data)
+        if passed == len(data):
+            self._to_upstream(data)
+            if self._received >= REPORT_BYTES:
+                self._report()
+            return
+        if passed:
+            self._talk.to_upstream.append(data[:passed])
+        buffer.feed(data[passed:] if passed else data)
+        self._work()
 
     def _work(self) -> None:
         """Walks the client's messages down the line until it is stopped or there are no more."""
-        items = self._from_client.cut()
-        while not (self._held or self._leaving or self._ended):
-            item = next(items, None)
-            if item is None:
-                break
-            if isinstance(item, Frame):
-                self._session.take(item)
-            else:
-                self._talk.to_upstream.append(item.raw)
+        talk = self._talk
+        try:
+            while not (self._held or self._leaving or self._ended):
+                item = self._from_client.take() if self._again is None else self._again
+                self._again = None
+                if item is None:
+                    break
+                if isinstance(item, Frame):
+                    self._session.take(item)
+                else:
+                    self._part(item)
+        except ProtocolError as error:
+            self._condemn(error)
         self._answers.flush_made()
-        if self._talk.to_upstream and self._talk.untold:
-            self._talk.to_upstream.append(FLUSH)
+        if talk.to_upstream and talk.against_time is not None and talk.untold and not self.mid_message:
+            talk.to_upstream.append(FLUSH)
         self._flush()
         self._watch_running()
         self._pace_client()
 
-    def _answer(self) -> None:
-        if self._ended:
-            return
-        take = self._answers.take
-        for item in self._from_upstream.cut():
-            take(item)
+    def _part(self, run: Run) -> None:
+        """COPY data, or a part of a long message. COPY data goes on once it is clear whether the server reads it: what
+        is owed may be the COPY that it is for."""
+        talk = self._talk
+        if run.lead:
+            if not self._dropping:
+                talk.to_upstream.append(run.raw)
+        elif run.tag:
+            self._dropping = talk.replies.skipping
+            if not self._dropping:
+                self._session.begin_long(run)
+        elif talk.replies.copying_in or not talk.busy:
+            self._dropping = False
+            talk.to_upstream.append(run.raw)
+        else:
+            self.wait_for_copy(run)
+
+    def _condemn(self, error: ProtocolError) -> None:
+        """Takes nothing more from the client. Raises the error once nothing is owed that could still come."""
+        if not self._talk.busy or self._talk.replies.copying_in:
+            raise error
+        if self._doom is None:
+            self._doom = error
+            self._talk.to_upstream.append(FLUSH)
+
+    def _server_sent(self, data: bytes) -> None:
+        """A chunk of the server, likewise."""
+        buffer = self._from_upstream
+        passed = self._answers.pass_on(data) if buffer.empty else 0
+        if passed:
+            self._talk.to_client.append(data if passed == len(data) else data[:passed])
+            self._answers.flush_made()
+        if passed < len(data):
+            buffer.feed(data[passed:] if passed else data)
+            while (item := buffer.take()) is not None:
+                self._answers.take(item)
         self._flush()
         self._watch_running()
         self._go_on()
+        if self._doom is not None:
+            self._condemn(self._doom)
         if self._draining and self.idle:
             self.fail(_going_down())
-        elif self._alone and not self._talk.busy:
+        elif self._alone:
+            self._answer_nobody()
+
+    def _answer_nobody(self) -> None:
+        """The client has gone: what is still to be answered only has to end."""
+        if not self._talk.busy:
             self._end()
             self._links.upstream.close()
-        elif self._alone and self._unread >= HELD_BYTES:
+        elif self._unread >= HELD_BYTES:
             self._abandon()
 
     def _flush(self) -> None:
         talk = self._talk
         if talk.to_client:
             data = talk.to_client[0] if len(talk.to_client) == 1 else b"".join(talk.to_client)
-            talk.to_client.clear()
+            talk.to_client = []
             self._sent += len(data)
             if self._alone:
                 self._unread += len(data)
             else:
-                self._links.client.send(bytes(data) if isinstance(data, bytearray) else data)
+                self._to_client(bytes(data) if isinstance(data, bytearray) else data)
         if talk.to_upstream and not self._overdue.stopping:
             data = talk.to_upstream[0] if len(talk.to_upstream) == 1 else b"".join(talk.to_upstream)
-            talk.to_upstream.clear()
-            self._links.upstream.send(bytes(data) if isinstance(data, bytearray) else data)
+            talk.to_upstream = []
+            self._to_upstream(bytes(data) if isinstance(data, bytearray) else data)
         if self._received + self._sent >= REPORT_BYTES:
             self._report()
 
@@ -156,7 +283,11 @@ class Relay:
         self._pace_client()
 
     def _pace_client(self) -> None:
-        if self._upstream_full or (self._held and self._from_client.pending >= HELD_BYTES):
+        full = self._upstream_full or (self._held and self._from_client.pending >= HELD_BYTES)
+        if full == self._paused:
+            return
+        self._paused = full
+        if full:
             self._links.client.pause_reading()
         else:
             self._links.client.resume_reading()
@@ -165,12 +296,18 @@ class Relay:
 
     @property
     def _held(self) -> bool:
-        return self._task is not None or self._waiting is not None or self._overdue.stopping
+        stopped = self._task is not None or self._waiting is not None or self._doom is not None
+        return stopped or self._overdue.stopping
 
     @property
     def idle(self) -> bool:
         """Whether nothing is owed to the client, and no transaction is open."""
         return not self._held and not self._talk.busy and self._talk.status == IDLE
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is owed to the client, be a transaction open or not."""
+        return not self._held and not self._talk.busy
 
     def hold(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Takes no further message from the client until `work` is done; work may hold again."""
@@ -187,22 +324,28 @@ class Relay:
 
         task = self._task = self._links.spawn(run())
 
-    def wait(self, frame: Frame, entry: Entry) -> None:
+    def wait(self, item: Frame | Run, entry: Entry) -> None:
         """Takes no further message until `entry` is answered. The server is told to send what it has."""
-        self._waiting = (frame, entry)
+        self._waiting, self._for_copy = (item, entry), False
+        self._talk.to_upstream.append(FLUSH)
+
+    def wait_for_copy(self, item: Frame | Run) -> None:
+        """Takes no further message until the server reads COPY data, or has answered everything."""
+        self._waiting, self._for_copy = (item, self._talk.replies.mark()), True
         self._talk.to_upstream.append(FLUSH)
 
     def _go_on(self) -> None:
         """The answer that the line was waiting for has come."""
-        if self._waiting is None or not self._waiting[1].done or self._overdue.stopping:
+        if self._waiting is None or self._overdue.stopping:
             return
-        frame, self._waiting = self._waiting[0], None
-        self._session.take(frame)
-        self._work()
+        item, entry = self._waiting
+        if entry.done or (self._for_copy and self._talk.replies.copying_in):
+            self._again, self._waiting = item, None
+            self._work()
 
     def _watch_running(self) -> None:
         """What is to be answered next has until its deadline, counted from here."""
-        if not self._talk.busy:
+        if self._session.bounds.counted and not self._talk.busy:
             self._session.bounds.rest()
         self._overdue.watch()
 
@@ -279,9 +422,9 @@ class Relay:
         waited for a server that still runs something under a limit."""
         if self._ended:
             return
-        self._talk.to_upstream.clear()
+        self._talk.to_upstream = []
         if self._from_upstream.inside and not self._answers.dropping:
-            self._talk.to_client.clear()
+            self._talk.to_client = []
         else:
             self._talk.to_client.append(error_response(error, "FATAL").encode())
         self._flush()
@@ -354,21 +497,43 @@ class Relay:
 class ClientSide:
     """The client's connection hands its bytes to this."""
 
+    __slots__ = ("_relay",)
+
     def __init__(self, relay: Relay) -> None:
-        self.received = relay.client_received
-        self.lost = relay.client_lost
-        self.clogged = relay.client_clogged
-        self.cleared = relay.client_cleared
+        self._relay = relay
+
+    def received(self, data: bytes) -> None:
+        self._relay.client_received(data)
+
+    def lost(self) -> None:
+        self._relay.client_lost()
+
+    def clogged(self) -> None:
+        self._relay.client_clogged()
+
+    def cleared(self) -> None:
+        self._relay.client_cleared()
 
 
 class UpstreamSide:
     """The upstream's connection hands its bytes to this."""
 
+    __slots__ = ("_relay",)
+
     def __init__(self, relay: Relay) -> None:
-        self.received = relay.upstream_received
-        self.lost = relay.upstream_lost
-        self.clogged = relay.upstream_clogged
-        self.cleared = relay.upstream_cleared
+        self._relay = relay
+
+    def received(self, data: bytes) -> None:
+        self._relay.upstream_received(data)
+
+    def lost(self) -> None:
+        self._relay.upstream_lost()
+
+    def clogged(self) -> None:
+        self._relay.upstream_clogged()
+
+    def cleared(self) -> None:
+        self._relay.upstream_cleared()
 
 
 def _going_down() -> ShutdownError:

@@ -7,6 +7,8 @@ It does not cut (`tally`), and does not know connections.
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.conversation import Conversation, Entry, Note
 from proxy.policy import parser
 from proxy.policy.copying import is_on
@@ -16,7 +18,7 @@ from proxy.prepared import Statement
 from proxy.tally import Result, Tally
 from proxy.wire.replies import Request
 
-_WRITES = frozenset({StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE, StatementKind.MERGE})
+_WRITES: Final = frozenset({StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE, StatementKind.MERGE})
 """What RETURNING shows of them has no LIMIT in the server, so it is counted here alone."""
 
 TEXT, BINARY = 0, 1

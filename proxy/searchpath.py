@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Final
 
 from proxy.policy.plan import Effect
 
@@ -19,9 +20,9 @@ Path = tuple[str, ...]
 Temps = frozenset[str]
 """Names of temporary tables, without a schema."""
 
-USER = "$user"
+USER: Final = "$user"
 
-_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))\s*(,|$)')
+_NAME: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))\s*(,|$)')
 
 
 def parse_path(text: str) -> Path:
@@ -57,6 +58,8 @@ class _State:
 class SearchPath:
     """Of one session. `initial` is the setting at its start, `user` the account that it runs as."""
 
+    __slots__ = ("_base", "_failed", "_initial", "_reported", "_savepoints", "_state", "_user")
+
     def __init__(self, initial: Path, user: str) -> None:
         self._user = user
         self._initial = initial
@@ -82,7 +85,9 @@ class SearchPath:
     @property
     def at_risk(self) -> bool:
         """Whether the end of the transaction, or of a savepoint, may change what names mean."""
-        return self._state != self._base or any(state != self._state for _, state in self._savepoints)
+        if self._state is not self._base and self._state != self._base:
+            return True
+        return bool(self._savepoints) and any(state != self._state for _, state in self._savepoints)
 
     def apply(self, effect: Effect, tag: str) -> None:
         """A statement with this effect is complete; `tag` is what its CommandComplete says."""

@@ -15,18 +15,19 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
+from typing import Final
 
 from proxy.age import Age
 from proxy.bounds import Bounds
-from proxy.conversation import Conversation, Entry, Note
+from proxy.conversation import Conversation, Entry, Note, is_simple
 from proxy.errors import PgveilError, ProtocolError
 from proxy.nl.carriers import Question, find_question, may_ask
 from proxy.order import FLUSH, Line, Order, position_in
 from proxy.policy.plan import Plan, Refusal
+from proxy.policy.rules import StatementKind
 from proxy.ports import Asking, Services, StatementEvent
 from proxy.prepared import Statement
 from proxy.refusals import (
@@ -40,69 +41,136 @@ from proxy.refusals import (
     refusal_response,
 )
 from proxy.results import tally_of
-from proxy.verdict import LARGE_TEXT, decide_apart, decide_here
-from proxy.wire.buffer import Frame
-from proxy.wire.codec import EncodingError
+from proxy.verdict import LARGE_TEXT, Decided, decide_apart, decide_here, shown_for
+from proxy.wire.buffer import SMALL_FRAME, Frame, Run, length_at
+from proxy.wire.codec import HEADER_SIZE, Code, EncodingError
 from proxy.wire.messages import (
     FAILED,
     STATEMENT,
     Close,
     ErrorResponse,
-    Execute,
     Parse,
     Query,
-    bind_names,
     decode_frontend,
     error_response,
     notice_response,
-    statement_text,
 )
+from proxy.wire.peek import bind_names, execute_portal, pack_query, statement_text, text_within
 from proxy.wire.replies import Expected, Request
 
-MAX_OWED = 10_000
+MAX_OWED: Final = 10_000
 """Messages that may be sent ahead of their replies before the line stops until those have come."""
 
-MAX_STATEMENT = 256 * 1024
+MAX_STATEMENT: Final = 256 * 1024
 """Bytes of a masked role's statement; longer ones would keep everybody waiting while they are analysed."""
-MAX_ASKING = 16 * 1024
+MAX_ASKING: Final = 16 * 1024
 """Bytes of a text that may hold a question."""
+
+_QUERY: Final = Code.QUERY
+_PARSE: Final = Code.PARSE
+_MIN_LENGTH: Final = HEADER_SIZE - 1
+_REQUESTS: Final = {
+    Code.QUERY: Request.QUERY,
+    Code.PARSE: Request.PARSE,
+    Code.BIND: Request.BIND,
+    Code.DESCRIBE: Request.DESCRIBE,
+    Code.EXECUTE: Request.EXECUTE,
+    Code.CLOSE: Request.CLOSE,
+    Code.SYNC: Request.SYNC,
+    Code.FUNCTION_CALL: Request.FUNCTION_CALL,
+}
+"""What is answered."""
+_KNOWN: Final = frozenset({*_REQUESTS, Code.FLUSH, Code.COPY_DONE, Code.COPY_FAIL, Code.TERMINATE})
+_NAMES: Final = frozenset({Code.DESCRIBE, Code.EXECUTE, Code.CLOSE, Code.SYNC})
+"""What has SMALL_FRAME bytes at most."""
+_PASSED: Final[dict[int, Entry]] = {tag: Expected(request, plain=True) for tag, request in _REQUESTS.items()}
+"""For what passes as it came: nothing is remembered of it, so all sessions share these."""
 
 
 class Session:
     """The client's side of one session."""
 
+    __slots__ = ("_age", "_asking", "_cancelled", "_line", "_services", "_talk", "_watcher", "bounds")
+
     def __init__(self, talk: Conversation, services: Services, line: Line) -> None:
         self._talk = talk
         self._services = services
+        self._watcher = services.watcher
         self._line = line
         self._age = Age(talk, services.veils)
         self.bounds = Bounds(talk, services)
         self._asking = self._cancelled = False
-        self._handlers: Mapping[int, Callable[[Frame], None]] = {
-            ord("Q"): self._statement,
-            ord("P"): self._statement,
-            ord("B"): self._bind if talk.masked else lambda frame: self._pass(frame, Request.BIND),
-            ord("D"): lambda frame: self._pass(frame, Request.DESCRIBE),
-            ord("E"): self._execute,
-            ord("C"): self._close,
-            ord("H"): lambda frame: talk.to_upstream.append(frame.raw),
-            ord("S"): self._sync,
-            ord("F"): self._function_call,
-            ord("c"): self._copy_ends,
-            ord("f"): self._copy_ends,
-            ord("X"): self._terminate,
-        }
+
+    def pass_on(self, data: bytes) -> int:
+        """How many bytes at the start of a chunk go to the server as they are: whole messages of a bypass identity.
+
+        They are expected answers to already. 0 where something is in the way: what is skipped, COPY, a deadline.
+        """
+        talk, replies = self._talk, self._talk.replies
+        if talk.masked or not replies.open or self.bounds.timed:
+            return 0
+        pos, end = 0, len(data)
+        while end - pos >= HEADER_SIZE and len(replies) < MAX_OWED:
+            tag, length = data[pos], length_at(data, pos)
+            entry, stop = _PASSED.get(tag), pos + 1 + length
+            if entry is None or length < _MIN_LENGTH or stop > end or (length > SMALL_FRAME and tag in _NAMES):
+                break
+            if tag in (_QUERY, _PARSE):
+                text = text_within(data, pos, stop, MAX_ASKING)
+                if _may_ask(text):
+                    break
+                self._watcher.passed(text)
+            replies.push(entry)
+            pos = stop
+        return pos
 
     def take(self, frame: Frame) -> None:
         """One message of the client. Raises ProtocolError for one that has no place here."""
-        handler = self._handlers.get(frame.tag)
-        if handler is None:
-            raise ProtocolError(f"invalid frontend message type {frame.tag}")
-        talk = self._talk
+        talk, tag = self._talk, frame.tag
+        if tag not in _KNOWN:
+            raise ProtocolError(f"invalid frontend message type {tag}")
         if len(talk.replies) >= MAX_OWED and not talk.replies.copying_in:
-            self._line.wait(frame, talk.replies.last)
+            self._wait_for_all(frame)
+        elif tag in (_QUERY, _PARSE):
+            self._statement(frame)
+        elif tag == Code.SYNC:
+            self._sync(frame)
+        elif tag in _REQUESTS:
+            if not (talk.masked and self._judged(frame)):
+                self._pass(frame, _REQUESTS[tag])
+        elif tag == Code.TERMINATE:
+            talk.to_upstream.append(frame.raw)
+            self._line.leave()
+        elif tag == Code.FLUSH:
+            self._flush(frame)
         else:
-            handler(frame)
+            self._copy_ends(frame)
+
+    def _judged(self, frame: Frame) -> bool:
+        """What a masked session's messages about names go through; False: it is for the server alone to judge."""
+        tag = frame.tag
+        if tag == Code.BIND:
+            self._bind(frame)
+        elif tag == Code.EXECUTE:
+            self._execute(frame)
+        elif tag == Code.CLOSE:
+            self._close(frame)
+        elif tag == Code.FUNCTION_CALL:
+            self._function_call()
+        elif tag == Code.DESCRIBE:
+            return False
+        else:
+            raise ProtocolError(f"frontend message type {tag} has no place in this session")
+        return True
+
+    def begin_long(self, run: Run) -> None:
+        """The first part of a message of a bypass identity that is too long for a question, and passes in parts."""
+        if len(self._talk.replies) >= MAX_OWED:
+            self._line.wait(run, self._talk.replies.mark())
+            return
+        if run.tag in (_QUERY, _PARSE):
+            self._watcher.passed(b"")
+        self._talk.send(run.raw, Expected(_REQUESTS[run.tag], plain=True))
 
     def cancel(self) -> bool:
         """The client wants what runs to stop. True: it runs here, and what `hold` was given is to be cancelled."""
@@ -114,16 +182,30 @@ class Session:
     def _statement(self, frame: Frame) -> None:
         """A Query or Parse: question, decision, upstream."""
         talk = self._talk
-        if not talk.masked and not may_ask(text := statement_text(frame, MAX_ASKING)):
-            self._services.watcher.statement(StatementEvent(text))
-            self._pass(frame, Request.QUERY if frame.tag == ord("Q") else Request.PARSE)
-            return
+        if not talk.masked:
+            text = statement_text(frame.raw, MAX_ASKING)
+            if not _may_ask(text):
+                self._watcher.passed(text)
+                self._pass(frame, _REQUESTS[frame.tag])
+                return
         if talk.replies.skipping:
             return
-        if talk.masked and talk.waits_for is not None:
-            self._line.wait(frame, talk.waits_for)
+        unsettled = talk.waits_for if talk.masked else None
+        if unsettled is not None:
+            self._line.wait(frame, unsettled)
+        elif not (talk.masked and frame.tag == _QUERY and self._plainly(frame)):
+            self._at_length(frame)
+
+    def _at_length(self, frame: Frame) -> None:
+        """The same of any text: it may be a question, or nothing that anybody can read."""
+        talk = self._talk
+        try:
+            message = decode_frontend(frame)
+        except ProtocolError:
+            if talk.masked:
+                raise
+            self._pass(frame, _REQUESTS[frame.tag])  # the server will say so
             return
-        message = decode_frontend(frame)
         if not isinstance(message, Query | Parse):
             raise ProtocolError(f"{type(message).__name__} is no statement")
         if talk.masked and len(message.query) > MAX_STATEMENT:
@@ -131,7 +213,7 @@ class Session:
             return
         try:
             sql = message.text()
-            question = find_question(sql) if may_ask(statement_text(frame, MAX_ASKING)) else None
+            question = find_question(sql) if may_ask(statement_text(frame.raw, MAX_ASKING)) else None
         except EncodingError as error:
             self._not_text(message, frame, error)
         except PgveilError as error:
@@ -142,6 +224,35 @@ class Session:
                 self._decide(order)
             else:
                 self._question(order, question)
+
+    def _plainly(self, frame: Frame) -> bool:
+        """The short way of a text that is no question: most plans take nothing but sending them.
+
+        False: nothing was done, it may be one, or is none that can be decided on here."""
+        talk, raw = self._talk, frame.raw
+        size = len(raw)
+        if size > LARGE_TEXT or raw[size - 1] != 0:
+            return False
+        started = perf_counter()
+        try:
+            sql = raw[HEADER_SIZE : size - 1].decode()
+        except UnicodeDecodeError:
+            return False
+        if "ask" in sql.lower() or "\0" in sql:
+            return False
+        path, temps, veils = talk.path.schemas, talk.path.temps, self._services.veils
+        generation = veils.generation  # before the veil: time may end the one, and not yet the other
+        verdict = veils.veil.decide(sql, talk.identity, path, temps)
+        if isinstance(verdict, Refusal) or not is_simple(verdict):
+            decided = Decided(verdict, generation, shown_for(veils, verdict, sql, talk.scope, None))
+            self._decide(Order(Query(sql.encode()), sql, raw, decided=decided))
+            return True
+        self._watcher.sent(sql, verdict, perf_counter() - started, path, temps)
+        entry: Entry = Expected(Request.QUERY, Note(plan=verdict), plain=True)
+        talk.send(pack_query(verdict.sql) if verdict.rewritten else raw, entry)
+        if talk.path.at_risk:
+            talk.unsettled = entry
+        return True
 
     def _question(self, order: Order, question: Question) -> None:
         """The agent works on it; not in a failed transaction, where the server answers nothing."""
@@ -157,15 +268,15 @@ class Session:
         try:
             written = tuple([(await self._services.asker.resolve(text, asking)).sql for text in question.texts])
         except PgveilError as error:
-            self._services.watcher.ask(error.sqlstate, perf_counter() - started)
+            self._watcher.ask(error.sqlstate, perf_counter() - started)
             self._refuse(order.message, error_response(error), order.sql)
         except asyncio.CancelledError:
             if not self._cancelled:
                 raise
-            self._services.watcher.ask(CANCELLED.sqlstate, perf_counter() - started)
+            self._watcher.ask(CANCELLED.sqlstate, perf_counter() - started)
             self._refuse(order.message, refusal_response(CANCELLED), order.sql)
         else:
-            self._services.watcher.ask("answered", perf_counter() - started)
+            self._watcher.ask("answered", perf_counter() - started)
             sql = question.replace(*written)
             position = position_in(question, written)
             self._decide(replace(order, sql=sql, raw=None, position=position, generated=written))
@@ -176,7 +287,7 @@ class Session:
         """The veil's word on it. A name that the catalogue does not have is looked for once more."""
         talk, started = self._talk, perf_counter()
         if not talk.masked:
-            self._services.watcher.statement(StatementEvent(order.sql))
+            self._watcher.statement(StatementEvent(order.sql))
             self._send(order, Statement(order.sql, Plan(order.sql, ()), (), 0, order.position, asked=True))
             return
         types = order.message.parameter_types if isinstance(order.message, Parse) else None
@@ -219,14 +330,14 @@ class Session:
             self._refuse(order.message, refusal, order.sql)
             return
         made = (statement.path, statement.types or (), statement.temps)
-        self._services.watcher.statement(StatementEvent(order.sql, plan, None, seconds, *made))
+        self._watcher.statement(StatementEvent(order.sql, plan, None, seconds, *made))
         self._send(order, statement)
 
     async def _price(self, order: Order, statement: Statement, limit: float) -> None:
         """PostgreSQL's estimate; then it is decided again, for the policy may have changed meanwhile."""
         refusal = await self._priced(statement, limit)
         if refusal is None:
-            self._decide(replace(order, priced=(statement.plan.sql, limit)))
+            self._decide(replace(order, priced=(statement.plan.sql, limit), decided=None))
         else:
             self._refuse(order.message, refusal, order.sql)
 
@@ -254,7 +365,7 @@ class Session:
             talk.watch_end(entry)
             talk.watch(statement, entry)
         else:
-            entry = Expected(Request.PARSE, Note(statement, message.name))
+            entry = Expected(Request.PARSE, Note(statement, message.name), plain=True)
             talk.send(data, entry)
             if talk.masked:
                 talk.prepared.statements.sent(message.name, statement, entry)
@@ -266,7 +377,7 @@ class Session:
         types = message.parameter_types if isinstance(message, Parse) else ()
         _, path, temps = self._talk.scope
         names = (path if self._talk.masked else None, types, temps)
-        self._services.watcher.statement(StatementEvent(sql, None, error.sqlstate, None, *names, decided=decided))
+        self._watcher.statement(StatementEvent(sql, None, error.sqlstate, None, *names, decided=decided))
         request = Request.QUERY if isinstance(message, Query) else Request.PARSE
         self._talk.send(poison_for(message).encode(), Expected(request, replacement=error.encode()))
 
@@ -275,7 +386,7 @@ class Session:
         if self._talk.masked:
             self._refuse(message, error_response(error), message.query)
         else:
-            self._pass(frame, Request.QUERY if isinstance(message, Query) else Request.PARSE)
+            self._pass(frame, _REQUESTS[frame.tag])
 
     # What names a statement that was decided
 
@@ -284,7 +395,11 @@ class Session:
         talk = self._talk
         if talk.replies.skipping:
             return
-        portal, name = bind_names(frame)
+        portal, name = bind_names(frame.raw)
+        usual = talk.prepared.statements.certain(name)
+        if usual is not None and self._is_current(usual) and not talk.prepared.portals.full:
+            self._bind_to(frame, portal, usual)
+            return
         unsettled = talk.waits_for or talk.prepared.unsure_statement(name)
         if unsettled is not None:
             self._line.wait(frame, unsettled)
@@ -309,12 +424,26 @@ class Session:
             return
         if again is not None:
             self._prepare_again(name, again)
-        if statement is not None:
+        if statement is not None and statement.plan.limits is not None:
             statement = replace(statement, tally=tally_of(statement.plan))
-        entry: Entry = Expected(Request.BIND, Note(statement, portal, deadline=self.bounds.time(statement)))
+        self._bind_to(frame, portal, statement)
+
+    def _bind_to(self, frame: Frame, portal: str, statement: Statement | None) -> None:
+        talk = self._talk
+        entry: Entry = Expected(Request.BIND, Note(statement, portal, deadline=self.bounds.time(statement)), plain=True)
         talk.send(frame.raw, entry)
         if statement is not None:
             talk.prepared.portals.sent(portal, statement, entry)
+
+    def _is_current(self, statement: Statement) -> bool:
+        """Whether a statement may be run with nothing more to be asked: it was decided on as it would be now, reads,
+        and does nothing else to the session, without a limit."""
+        talk, plan = self._talk, statement.plan
+        if statement.generation != self._services.veils.generation or talk.waits_for is not None:
+            return False
+        if statement.temps != talk.path.temps or statement.path != talk.path.schemas or statement.asked:
+            return False
+        return is_simple(plan) and plan.statements[0].kind is StatementKind.SELECT
 
     async def _price_again(self, frame: Frame, statement: Statement, limit: float) -> None:
         """The policy limits the cost since the statement was prepared."""
@@ -336,64 +465,80 @@ class Session:
 
     def _execute(self, frame: Frame) -> None:
         talk = self._talk
-        if not talk.masked:
-            self._pass(frame, Request.EXECUTE)
-            return
         if talk.replies.skipping:
             return
-        message = decode_frontend(frame)
-        if not isinstance(message, Execute):
-            raise ProtocolError(f"{type(message).__name__} is no Execute")
-        unsettled = talk.waits_for or talk.prepared.unsure_portal(message.portal)
+        portal = execute_portal(frame.raw)
+        usual = talk.prepared.portals.certain(portal)
+        if usual is not None and self._is_current(usual):
+            talk.send(frame.raw, Expected(Request.EXECUTE, Note(usual), plain=True))
+            return
+        unsettled = talk.waits_for or talk.prepared.unsure_portal(portal)
         if unsettled is not None:
             self._line.wait(frame, unsettled)
             return
-        refusal = self._age.of_portal(message.portal)
-        statement = talk.prepared.portal(message.portal)
+        refusal = self._age.of_portal(portal)
+        statement = talk.prepared.portal(portal)
         refusal = refusal or self.bounds.room(statement)
         if refusal is not None:
             self._refuse(None, refusal)
             return
-        entry: Entry = Expected(Request.EXECUTE, Note(statement, deadline=self.bounds.time(statement)))
+        note = Note(statement, deadline=self.bounds.time(statement))
+        entry: Entry = Expected(Request.EXECUTE, note, plain=statement is not None and is_simple(statement.plan))
         talk.send(frame.raw, entry)
         talk.watch(statement, entry)
         if statement is not None and statement.plan.limits is not None:
             talk.to_upstream.append(FLUSH)  # its end is to be known when it ends
 
     def _close(self, frame: Frame) -> None:
-        if not self._talk.masked:
-            self._pass(frame, Request.CLOSE)
-            return
         message = decode_frontend(frame)
         if not isinstance(message, Close):
             raise ProtocolError(f"{type(message).__name__} is no Close")
-        self._talk.send(frame.raw, Expected(Request.CLOSE, Note(name=message.name, kind=message.kind)))
+        self._talk.send(frame.raw, Expected(Request.CLOSE, Note(name=message.name, kind=message.kind), plain=True))
 
     # The rest
 
+    def _flush(self, frame: Frame) -> None:
+        """Nothing is owed for it: the server's error for one that is malformed would be taken for another's."""
+        if len(frame.raw) != HEADER_SIZE:
+            raise ProtocolError("Flush message has bytes too many")
+        self._talk.to_upstream.append(frame.raw)
+
     def _sync(self, frame: Frame) -> None:
+        """While it reads COPY data the server would ignore a Sync, unless the COPY had failed by then, and nobody could
+        tell: so it does not get it."""
         talk = self._talk
+        if talk.replies.copying_in:
+            return
         limit = self.bounds.time_of_sync()
-        entry: Entry = Expected(Request.SYNC, None if limit is None else Note(deadline=limit))
+        entry: Entry = Expected(Request.SYNC, None if limit is None else Note(deadline=limit), plain=True)
         talk.send(frame.raw, entry)
         if talk.masked:
             talk.prepared.synced()
             talk.watch_end(entry)
 
-    def _function_call(self, frame: Frame) -> None:
-        if not self._talk.masked:
-            self._pass(frame, Request.FUNCTION_CALL)
-        elif not self._talk.replies.skipping:
-            self._refuse(poison_query(), refusal_response(NO_FUNCTION_CALL))
-
     def _copy_ends(self, frame: Frame) -> None:
-        self._talk.replies.copy_ends()
-        self._talk.to_upstream.append(frame.raw)
+        """CopyDone or CopyFail, which may have come before its COPY has begun."""
+        talk = self._talk
+        if talk.replies.copying_in or not talk.busy:
+            talk.replies.copy_ends()
+            talk.to_upstream.append(frame.raw)
+        else:
+            self._line.wait_for_copy(frame)
 
-    def _terminate(self, frame: Frame) -> None:
-        self._talk.to_upstream.append(frame.raw)
-        self._line.leave()
+    def _function_call(self) -> None:
+        if not self._talk.replies.skipping:
+            self._refuse(poison_query(), refusal_response(NO_FUNCTION_CALL))
 
     def _pass(self, frame: Frame, request: Request) -> None:
         """As it came."""
-        self._talk.send(frame.raw, Expected(request))
+        self._talk.send(frame.raw, Expected(request, plain=True))
+
+    def _wait_for_all(self, frame: Frame) -> None:
+        """So much is owed that the rest has to wait."""
+        replies = self._talk.replies
+        self._line.wait(frame, replies.mark())
+
+
+def _may_ask(text: bytes) -> bool:
+    """As `may_ask`, which is asked where the three letters are there at all."""
+    return b"ask" in text.lower() and may_ask(text)

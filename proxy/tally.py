@@ -10,19 +10,20 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from proxy.wire.buffer import Run
 from proxy.wire.codec import HEADER, Bytes
 from proxy.wire.messages import CommandComplete, CopyData, NoticeResponse, notice_response
 
-_BINARY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_BINARY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """COPY's, with no flags and no extension: it comes in one message with the first row."""
-_TRAILER = 4 + 2
+_TRAILER: Final = 4 + 2
 """The length of the message that ends a binary COPY."""
-_EMPTY_BINARY = 4 + len(_BINARY_HEADER) + 2
+_EMPTY_BINARY: Final = 4 + len(_BINARY_HEADER) + 2
 """The length of the only message of a binary COPY without rows."""
 
-_COUNTED = frozenset({"SELECT", "FETCH", "MOVE", "COPY"})
+_COUNTED: Final = frozenset({"SELECT", "FETCH", "MOVE", "COPY"})
 """Tags whose number is of rows that were shown; an INSERT's is of what was done."""
 
 

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.conversation import Scope
 from proxy.policy.plan import Plan, Refusal
 from proxy.ports import VeilPort, Veils
 
-LARGE_TEXT = 4096
+LARGE_TEXT: Final = 4096
 """Characters of a statement that is decided on in a thread: it takes longer than the event loop may be held."""
 
 
@@ -27,7 +27,7 @@ class Decided(NamedTuple):
     shows: str
 
 
-_APART = ThreadPoolExecutor(1, "pgveil-decide")
+_APART: Final = ThreadPoolExecutor(1, "pgveil-decide")
 """For large texts alone: the default executor is for logins too."""
 
 
@@ -49,8 +49,12 @@ def decide_here(veils: Veils, sql: str, scope: Scope, types: tuple[int, ...] | N
     """`decide` and `shown` by the veil in force."""
     generation = veils.generation  # before the veil: time may end the one, and not yet the other
     verdict = decide(veils.veil, sql, scope, types)
-    shows = shown(veils, sql, scope, types) if isinstance(verdict, Plan) and _is_read_on(verdict, types) else ""
-    return Decided(verdict, generation, shows)
+    return Decided(verdict, generation, shown_for(veils, verdict, sql, scope, types))
+
+
+def shown_for(veils: Veils, verdict: Plan | Refusal, sql: str, scope: Scope, types: tuple[int, ...] | None) -> str:
+    """`shown`, where anybody may ask for it."""
+    return shown(veils, sql, scope, types) if isinstance(verdict, Plan) and _is_read_on(verdict, types) else ""
 
 
 async def decide_apart(veils: Veils, sql: str, scope: Scope, types: tuple[int, ...] | None) -> Decided:

@@ -30,7 +30,7 @@ def make(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_command(clone: Path) -> None:
     done = make(clone)
     assert done.returncode == 0
-    for target in ("install", "demo", "test", "check", "clean"):
+    for target in ("install", "demo", "test", "test-clients", "check", "clean"):
         assert f"make {target} " in done.stdout
 
 
@@ -65,10 +65,11 @@ def test_installed_once_is_not_installed_again(clone: Path) -> None:
     assert make(clone, "-n", "test").stdout.count("pip install") == 1
 
 
-def test_ci_runs_check_and_test() -> None:
+def test_ci_runs_everything() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     lines = script.read_text().splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    assert [line for line in lines if line.startswith("make ")] == ["make check", "make test"]
+    assert [line for line in lines if line.startswith("make ")] == ["make check", "make test", "make test-clients"]
+    assert any(line.startswith("PGVEIL_PURE=1 ") for line in lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from proxy.errors import ProtocolError
 from proxy.wire.buffer import Frame
@@ -19,9 +19,9 @@ from proxy.wire.messages_auth import Authentication, decode_authentication
 from proxy.wire.messages_frontend import CopyData, CopyDone
 from proxy.wire.messages_report import ErrorResponse, NoticeResponse
 
-IDLE = "I"
-IN_TRANSACTION = "T"
-FAILED = "E"
+IDLE: Final = "I"
+IN_TRANSACTION: Final = "T"
+FAILED: Final = "E"
 _STATUS = frozenset({IDLE, IN_TRANSACTION, FAILED})
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from proxy.errors import ProtocolError
+from proxy.wire import peek
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import HEADER_SIZE, Code, Reader, Writer, sql_text
 from proxy.wire.message import Message
 
-STATEMENT = "S"
-PORTAL = "P"
+STATEMENT: Final = "S"
+PORTAL: Final = "P"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,16 +86,12 @@ class Bind(Message):
 
 def bind_names(frame: Frame) -> tuple[str, str]:
     """Portal and statement of a Bind that is passed on as it is: its values are the server's to read."""
-    reader = Reader(frame.raw, HEADER_SIZE, "Bind")
-    return reader.name(), reader.name()
+    return peek.bind_names(frame.raw)
 
 
 def statement_text(frame: Frame, limit: int) -> bytes:
     """The SQL of a Query or Parse, without a full decoding; empty where the frame is longer than `limit` bytes."""
-    if len(frame.raw) > limit:
-        return b""
-    body = frame.body
-    return body[:-1] if frame.tag == Code.QUERY else body.partition(b"\0")[2].partition(b"\0")[0]
+    return peek.statement_text(frame.raw, limit)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,15 +9,17 @@ The only module of this package that knows asyncio. It does not know messages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import os
 import socket
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
-HIGH_WATER = 256 * 1024
+HIGH_WATER: Final = 256 * 1024
 """Bytes that may wait for a slow peer before whoever feeds this side is paused..."""
-LOW_WATER = 64 * 1024
+LOW_WATER: Final = 64 * 1024
 """...and at which it goes on."""
-MAX_UNREAD = 64 * 1024
+MAX_UNREAD: Final = 64 * 1024
 """Bytes that may wait for `read` before the peer is paused."""
 
 
@@ -40,14 +42,18 @@ class Receiver(Protocol):
 class Stream(asyncio.Protocol):
     """A connection. `send` never blocks; what cannot be sent yet waits, and the receiver is told."""
 
+    __slots__ = ("_closing", "_gone", "_over", "_paused", "_receiver", "_transport", "_unread", "_waiter")
+
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
-        self._unread = bytearray()
+        self._unread: bytearray | bytes = bytearray()
+        """Of the dialogue. Thousands of connections idle after it, so nothing of it is kept."""
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self._closing = self._over = False
-        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[None] | None = None
+        """For those who wait for the end, once there are any."""
 
     def __repr__(self) -> str:
         return f"Stream(over={self._over}, paused={self._paused}, unread={len(self._unread)})"
@@ -73,10 +79,12 @@ class Stream(asyncio.Protocol):
         """A peer that stops sending has left, as PostgreSQL sees it too."""
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a lost peer is no error of ours
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self._receiver is not None and not self._closing:
+            self._read_last_words()
         self._over = True
         self._wake()
-        if not self._gone.done():
+        if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
         if self._receiver is not None:
             self._receiver.lost()
@@ -89,6 +97,16 @@ class Stream(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver.cleared()
 
+    def _read_last_words(self) -> None:
+        """A peer that ends the connection while we write to it has said why, and the write that fails hides that: what
+        it sent is still in the socket. Under TLS that is of no use."""
+        transport = self._transport
+        if transport is None or transport.get_extra_info("sslcontext") is not None:
+            return
+        with contextlib.suppress(OSError):  # there is no more
+            while data := os.read(transport.get_extra_info("socket").fileno(), HIGH_WATER):
+                self.data_received(data)
+
     # The dialogue
 
     async def read(self) -> bytes:
@@ -97,20 +115,19 @@ class Stream(asyncio.Protocol):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         data = bytes(self._unread)
-        self._unread.clear()
+        self._unread = bytearray()
         self.resume_reading()
         return data
 
     def unread(self, data: bytes) -> None:
         """Puts bytes back in front of those that `read` or the receiver will get."""
-        self._unread[:0] = data
+        self._unread = bytearray(data) + self._unread
 
     def attach(self, receiver: Receiver) -> None:
         """Ends the dialogue: from here on `receiver` is called, first with what nobody has read."""
-        self._receiver = receiver
-        if self._unread:
-            data = bytes(self._unread)
-            self._unread.clear()
+        self._receiver, self._waiter = receiver, None
+        data, self._unread = bytes(self._unread), b""
+        if data:
             receiver.received(data)
         self.resume_reading()
         if self._over:
@@ -165,6 +182,10 @@ class Stream(asyncio.Protocol):
             self._transport.abort()
 
     async def wait_closed(self) -> None:
+        if self._over:
+            return
+        if self._gone is None:
+            self._gone = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._gone)
 
     def _wake(self) -> None:

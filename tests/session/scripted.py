@@ -217,6 +217,12 @@ class FakeWatcher:
     def statement(self, event: StatementEvent) -> None:
         self.events.append(event)
 
+    def passed(self, text: bytes) -> None:
+        self.events.append(StatementEvent(text))
+
+    def sent(self, sql: str, plan: Plan, seconds: float, path: tuple[str, ...], temps: frozenset[str]) -> None:
+        self.events.append(StatementEvent(sql, plan, None, seconds, path, (), temps))
+
     def ask(self, outcome: str, seconds: float) -> None:
         self.asks.append(outcome)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from scripted import ANALYST, DBA
 
 from proxy.admission import DatabaseError, parse_options, upstream_parameters
 from proxy.errors import PolicyError, UnsupportedError
+from proxy.policy.model import Policy
+from proxy.policy.rules import DEFAULT_STATEMENTS, Role, StatementKind, Where
 from proxy.settings import UpstreamDsn
 from proxy.wire.startup import StartupMessage
 
@@ -74,12 +78,33 @@ def test_a_masked_role_is_refused_the_rest(asked: dict[str, str], error: type[Ex
 
 def test_a_bypass_role_gets_what_it_asks() -> None:
     asked = {"database": "other", "role": "x", "options": "-S 1", "replication": "true", "client_encoding": "LATIN1"}
-    assert upstream_parameters(startup(**asked), DBA, DSN) == {
+    replicating = replace(DBA, replicates=True)
+    assert upstream_parameters(startup(**asked), replicating, DSN) == {
         **asked,
         "user": "app",
         "application_name": "veil",
         "options": "-c geqo=off -S 1",
     }
+
+
+@pytest.mark.parametrize("value", ["true", "database", "1", "on", "nonsense"])
+def test_replication_is_the_policy_s_to_grant(value: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        upstream_parameters(startup(replication=value), DBA, DSN)
+    assert "defaults.statements" in str(caught.value.hint)
+    assert "replication" not in upstream_parameters(startup(replication="off"), DBA, DSN)
+
+
+def test_the_grant_is_for_bypass_roles_only() -> None:
+    roles = {
+        "dba": Role("dba", ("d",), Where("p.yaml", 1), bypass=True),
+        "analyst": Role("analyst", ("a", "d2"), Where("p.yaml", 2)),
+        "second": Role("second", ("d2",), Where("p.yaml", 3), bypass=True),
+    }
+    for statements, expected in ((DEFAULT_STATEMENTS, []), (frozenset({StatementKind.REPLICATION}), ["d"])):
+        policy = Policy("digest", roles, statements=statements)
+        found = {user: policy.identify(user) for user in ("d", "a", "d2")}
+        assert [user for user, identity in found.items() if identity and identity.replicates] == expected
 
 
 def test_nobody_chooses_the_account() -> None:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pg8000 import core  # type: ignore[import-untyped]
 from wire_samples import BACKEND, FRONTEND
 
 from proxy.errors import PolicyError, ProtocolError
 from proxy.wire import messages as m
 from proxy.wire.buffer import Frame
-from proxy.wire.codec import EncodingError, Writer, pack_frame
+from proxy.wire.codec import Code, EncodingError, Writer, pack_frame
 from proxy.wire.messages_auth import AUTHENTICATION
 from proxy.wire.messages_backend import BACKEND as BACKEND_TABLE
 from proxy.wire.messages_frontend import FRONTEND as FRONTEND_TABLE
 
 TAKES_ANY_BODY = frozenset(b"dp")
 """CopyData and password messages: every body is one, so neither a cut nor a longer one can be noticed."""
+
+
+def test_codes_are_those_that_a_driver_uses() -> None:
+    mine = {name: value for name, value in vars(Code).items() if name.isupper()}
+    theirs = {name: getattr(core, name)[0] for name in mine if hasattr(core, name)}
+    assert len(theirs) > 20
+    assert {name: mine[name] for name in theirs} == theirs
 
 
 @pytest.mark.parametrize(("raw", "message"), FRONTEND)
