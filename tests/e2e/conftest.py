@@ -27,6 +27,7 @@ from proxy import localpg
 
 if TYPE_CHECKING:
     from asking_desk import Desk
+    from client_stage import Stage
     from office_front import Office
 
 # Tests that run alone find the scripted model too.
@@ -173,6 +174,14 @@ def desk(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest
 
     with open_desk(postgres, serve, tmp_path_factory.mktemp("desk")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def stage(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The database that clients' programs play on, behind a proxy, and what records both."""
+    from client_stage import open_stage
+
+    return open_stage(postgres, serve, tmp_path_factory.mktemp("stage"))
 
 
 @pytest.fixture(scope="session")

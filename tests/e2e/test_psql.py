@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 from client_kinds import Psql
+from client_stage import Stage, assert_masked, assert_same
 from office_front import Office
 from office_world import EMPLOYEES, secrets_in
+from psql_session import BYPASS, BYPASS_SINCE_16, CORE, SINCE_16, SINCE_18, psql
+
+from proxy import localpg
 
 BACKSLASH = r"""
 \d
@@ -117,3 +121,20 @@ def test_psql_copies_out_and_in(office: Office, tmp_path: Path) -> None:
     refused = analyst.script(f"\\copy shop.diary (line, amount) FROM '{tmp_path}/diary.csv' CSV\n")
     assert "ERROR" in refused.stderr
     dba.script("TRUNCATE shop.diary;\n")
+
+
+SESSIONS = [CORE, SINCE_16, SINCE_18]
+
+
+@pytest.mark.parametrize("session", [*SESSIONS, BYPASS, BYPASS_SINCE_16])
+def test_psql_cannot_tell_them_apart(session: str, stage: Stage) -> None:
+    direct, proxied = stage.play(psql(localpg.binaries() / "psql", session))
+    assert_same(direct, proxied)
+    assert len(direct.lines) >= 2
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_psql_of_a_masked_role_sees_the_masked_views(session: str, stage: Stage) -> None:
+    direct, proxied = stage.play_masked(psql(localpg.binaries() / "psql", session))
+    assert_masked(direct, proxied)
+    assert len(direct.lines) >= 2
