@@ -1,9 +1,9 @@
 """What a client's startup packet may ask for, and what the upstream is asked for in its place.
 
-A bypass identity's settings go through as they are. A masked one may set what it could SET later
-(`policy.settings_list`), wherever the packet carries it: as a parameter of its own or inside `options`, which is read
-as PostgreSQL reads it. Its SQL is always UTF-8 with standard_conforming_strings on, because that is how the veil
-reads it.
+A bypass identity's settings go through as they are; to replicate, it needs the policy's leave. A masked one may set
+what it could SET later (`policy.settings_list`), wherever the packet carries it: as a parameter of its own or inside
+`options`, which is read as PostgreSQL reads it. Its SQL is always UTF-8 with standard_conforming_strings on, because
+that is how the veil reads it.
 
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP,
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
@@ -36,25 +36,34 @@ class DatabaseError(PgveilError):
 def upstream_parameters(startup: StartupMessage, identity: Identity, dsn: UpstreamDsn) -> dict[str, str]:
     """The startup parameters for the upstream connection of this session.
 
-    Raises PolicyError (42501), UnsupportedError (0A000) or DatabaseError (3D000) for what a masked role may not ask.
+    Raises PolicyError (42501), UnsupportedError (0A000) or DatabaseError (3D000) for what a masked role may not ask,
+    and PolicyError for replication that the policy does not grant.
     """
     asked = {k: v for k, v in startup.parameters.items() if not k.startswith("_pq_.")}
     wanted = asked.get("database", "") or dsn.database
     settings = {k: v for k, v in asked.items() if k not in _NOT_SETTINGS}
     own = {"user": dsn.user, "database": wanted}
+    if startup.replication and not identity.replicates:
+        raise _no_replication(identity)
     if identity.bypass:
         options = " ".join(text for text in (dsn.options.get("options"), asked.get("options")) if text)
         extra = {"options": options} if options else {}
         replication = {"replication": asked["replication"]} if startup.replication else {}
         return {**dsn.options, **settings, **extra, **replication, **own}
-    if startup.replication:
-        raise PolicyError("a masked role may not start replication", hint="Connect as a role that bypasses the veil.")
     if wanted != dsn.database:
         raise DatabaseError(
             f'database "{wanted}" is not served by this proxy', hint=f"Connect to the database {dsn.database}."
         )
     settings |= dict(parse_options(asked.get("options", "")))
     return {**dsn.options, **_admitted(settings), **_MASKED, **own}
+
+
+def _no_replication(identity: Identity) -> PolicyError:
+    """The stream shows every table as it is, so it takes a bypass role, and the policy's word besides."""
+    if identity.bypass:
+        hint = "The policy can grant it: add replication to defaults.statements."
+        return PolicyError("the policy does not grant replication", hint=hint)
+    return PolicyError("a masked role may not start replication", hint="Connect as a role that bypasses the veil.")
 
 
 def _admitted(settings: Mapping[str, str]) -> dict[str, str]:
