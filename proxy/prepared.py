@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from proxy.policy.plan import Plan
 from proxy.scrub import Position
 from proxy.tally import Tally
 from proxy.wire.replies import Expected
 
-MAX_NAMES = 10_000
+MAX_NAMES: Final = 10_000
 """Statements, and portals, that one session may hold..."""
-MAX_TEXT = 8 * 1024 * 1024
+MAX_TEXT: Final = 8 * 1024 * 1024
 """...and characters of their texts together: what is remembered of them here is bounded."""
 
 
@@ -63,14 +63,16 @@ class Statement:
         return None if planned is None else self.origin(planned)
 
 
-@dataclass(slots=True)
 class _Pending:
     """`ticket` is done once the request was answered, or ignored after an error."""
 
-    item: Statement
-    ticket: Expected[Any]
-    section: int
-    """How many Syncs were sent before it."""
+    __slots__ = ("item", "section", "ticket")
+
+    def __init__(self, item: Statement, ticket: Expected[Any], section: int) -> None:
+        self.item = item
+        self.ticket = ticket
+        self.section = section
+        """How many Syncs were sent before it."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,13 @@ class Names:
         """What a request that is sent now will meet under this name."""
         waiting = self._waiting(name)
         return self.settled.get(name) if waiting is None else waiting.item
+
+    def certain(self, name: str) -> Statement | None:
+        """The same, where nothing that is on its way can make it something else; None: that takes a closer look."""
+        waiting = self._waiting(name)
+        if waiting is None:
+            return self.settled.get(name)
+        return waiting.item if waiting.section == self.section else None
 
     def all(self, name: str) -> Iterator[Statement]:
         """Everything that the name may stand for, whatever becomes of what is pending."""

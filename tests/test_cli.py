@@ -74,7 +74,7 @@ def test_serve_reads_file_and_environment(served: list[Settings], monkeypatch: p
     ("arguments", "expected"),
     [
         (["serve", "--listen", "x"], "pgveil: --listen: expected HOST:PORT"),
-        (["serve", "--workers", "2"], "hint: use workers: 1"),
+        (["serve", "--workers", "auto"], "pgveil: --workers: Input should be a valid integer"),
         (["serve", "--config", "none.yaml"], "none.yaml: cannot be read: No such file"),
         (["serve", "--lissen", "x"], "pgveil: No such option: --lissen"),
         (["sevre"], "pgveil: No such command 'sevre'"),

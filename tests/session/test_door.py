@@ -89,7 +89,7 @@ async def serving(door: Door, logins: Logins) -> AsyncIterator[tuple[str, int]]:
         veils=FakeVeils(),
         asker=FakeAsker(),
         watch=logins,
-        login_seconds=0.3,
+        login_seconds=1.0,
     )
     server = Server(admission, grace_seconds=0.2)
     task = asyncio.create_task(server.run([listener]))

@@ -1,0 +1,408 @@
+"""What a session and its server connection say to each other, where the connection is not the session's own.
+
+Each message of the client is sent on, with the server's name for the statement that it is about (`leasenames`), and
+what it may leave behind is noted. Each message of the server is held against what is owed, so that it is known when
+the server is idle; what answers a message of ours is not for the client.
+
+It does not take connections or give them back: `lease` does.
+https://www.postgresql.org/docs/current/protocol-flow.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import ClassVar
+
+from proxy.errors import PgveilError, ProtocolError, UpstreamError
+from proxy.leasenames import Names, rename_error
+from proxy.leasetypes import Entry, Mark
+from proxy.leftovers import may_ask_for
+from proxy.policy.sessionstate import CHECK, CLEAN, MAX_TEXT, UNKNOWN, Trace, trace
+from proxy.refusals import POISON, POISONED, poison_parse, poison_query
+from proxy.serverconn import Conn
+from proxy.wire.buffer import Frame, Run
+from proxy.wire.codec import HEADER_SIZE, Code
+from proxy.wire.messages import IDLE, DataRow, ErrorResponse, ParameterStatus, Sync, decode_backend, error_response
+from proxy.wire.replies import Expected, Replies, Request
+
+_ENDS_SOMETHING = frozenset({b"DEAL", b"DISC", b"CLOS", b"UNLI", b"DROP", b"RESE"})
+"""How the tags of commands begin after which less may be left than before: DEALLOCATE, DISCARD, CLOSE, UNLISTEN..."""
+_RESETS = frozenset({b"RESE", b"DISC"})
+_FLUSH = b"H\0\0\0\4"
+_SYNC = Sync().encode()
+BY_NAME = "prepared statements by SQL"
+
+
+class SequenceError(PgveilError):
+    """The client's: currval or lastval outside the transaction that took the value (SQLSTATE 0A000)."""
+
+    sqlstate = "0A000"
+
+
+_NO_SEQUENCE = error_response(
+    SequenceError(
+        "the session's last value of a sequence is not known in transaction pooling",
+        hint="Use INSERT ... RETURNING, or ask in the transaction that took the value, or use pool.mode: session.",
+    )
+).encode()
+
+
+class Exchange:
+    """Of one session."""
+
+    __slots__ = (
+        "_answered",
+        "_execute",
+        "_own",
+        "_ran",
+        "_reset",
+        "_seen",
+        "_tainted",
+        "blocked",
+        "connection",
+        "customs",
+        "for_good",
+        "left",
+        "names",
+        "open",
+        "pinned",
+        "replies",
+        "section",
+        "status",
+        "to_client",
+        "to_server",
+        "unasked",
+    )
+
+    def __init__(
+        self,
+        reported: Mapping[str, str],
+        own: Mapping[bytes, bytes],
+        max_prepared: int,
+        answered: Callable[[Entry], None],
+    ) -> None:
+        """`reported`: what the client was told at its login; `own`: what of its startup packet is set on every
+        connection."""
+        self.replies: Replies[Mark] = Replies()
+        self.to_server: list[bytes | bytearray] = []
+        self.to_client: list[bytes | bytearray] = []
+        self.connection: Conn | None = None
+        self.blocked: Entry | None = None
+        """No message of the client is sent until this is answered."""
+        self.open = False
+        """Something was sent that only a Sync ends."""
+        self.status = IDLE
+        self.section = 0
+        """How many Syncs were sent."""
+        self.left = CLEAN
+        """What may be left of what ran since the server was last asked."""
+        self.customs: frozenset[str] = frozenset()
+        self.unasked = False
+        """Whether anything ran since then."""
+        self.pinned: str | None = None
+        """Why the session keeps its connection..."""
+        self.for_good = False
+        """...which nothing changes any more."""
+        self.names = Names(self, max_prepared)
+        self._answered = answered
+        """Told when a query of ours has been answered."""
+        self._seen = reported
+        """What the client was told last. Shared with other sessions, so never changed in place."""
+        self._execute: Mark | None = None
+        self._own = own
+        self._reset = False
+        """Settings are given back the values that they began with."""
+        self._tainted = self._ran = False
+
+    def __repr__(self) -> str:
+        return f"Exchange(status={self.status!r}, pinned={self.pinned is not None}, {self.replies!r})"
+
+    def begin(self, conn: Conn) -> None:
+        """A connection was taken."""
+        self.connection, self.status = conn, IDLE
+        self._ran = False
+        self.names.begin(conn)
+
+    def end(self) -> None:
+        """It is given back, or gone."""
+        if self.connection is not None:
+            self.names.end(self.connection)
+        self.connection, self.blocked = None, None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the server owes nothing, and waits for the beginning of something."""
+        return self.replies.head is None and not self.open and self.status == IDLE
+
+    def catch_up(self) -> bool:
+        """The client hears of settings that are not what it was told last. True: there are some."""
+        if self.conn.reported == self._seen:
+            return False
+        changed = [(n, v) for n, v in self.conn.reported.items() if self._seen.get(n) != v]
+        self._seen = {**self._seen, **dict(changed)}
+        self.to_client += [ParameterStatus(n, v).encode() for n, v in changed]
+        return bool(changed)
+
+    # The client's messages
+
+    def take(self, frame: Frame) -> bool:
+        """One message. False: it has to wait. Raises ProtocolError."""
+        if self.blocked is not None:
+            if not self.blocked.done:
+                return False
+            self.blocked = None
+        tag = frame.tag
+        taker = self._TAKERS.get(tag)
+        if taker is not None:
+            if tag != Code.QUERY:
+                if self.replies.skipping:
+                    return True
+                self.open = True
+            return taker(self, frame)
+        if tag == Code.SYNC:
+            self.open = False
+            self._execute = None
+            self.send_entry(frame.raw, Expected(Request.SYNC))
+            self.section += 1
+        elif tag == Code.FLUSH:
+            self.to_server.append(frame.raw)
+        elif tag == Code.FUNCTION_CALL:
+            self.mark(UNKNOWN)
+            self.send_entry(frame.raw, Expected(Request.FUNCTION_CALL))
+        elif tag in (Code.COPY_DONE, Code.COPY_FAIL):
+            self.replies.copy_ends()
+            self.to_server.append(frame.raw)
+        else:
+            raise ProtocolError(f"invalid frontend message type {tag}")
+        return True
+
+    def _query(self, frame: Frame) -> bool:
+        left = _trace_of(bytes(frame.raw[HEADER_SIZE:-1]))
+        first, self._ran, self.unasked = not self._ran, True, True
+        if left is CLEAN:
+            self.send_entry(frame.raw, Expected(Request.QUERY))
+            return True
+        if (left.names or left.deallocates is not None) and self.replies.head is not None:
+            self.block(self.replies.last)  # what stands under the names is not known yet
+            self.flush_now()
+            return False
+        if left.sequences and first:
+            self.refuse_sequence(frame)
+            return True
+        note = self._names_of(left)
+        self.mark(left)
+        entry: Entry = Expected(Request.QUERY, note)
+        self.send_entry(frame.raw, entry)
+        if left.names or note is not None:
+            self.names.wait_for(entry)
+        return True
+
+    def _names_of(self, left: Trace) -> Mark | None:
+        """Ahead of a text that knows statements by their names in SQL."""
+        name = (left.deallocates or "").encode()
+        if left.names and not self.names.native:
+            self.names.go_native()
+        elif name and self.names.find(name) is not None:
+            self.names.give_stray(name)
+        else:
+            return None
+        # Whatever becomes of those, the server listens again.
+        self.send_entry(_SYNC, Expected(Request.SYNC, ours=True))
+        return Mark("deallocate", None, name) if name else None
+
+    def _parse(self, frame: Frame) -> bool:
+        text = bytes(frame.raw[HEADER_SIZE:]).partition(b"\0")[2].partition(b"\0")[0]
+        return self.names.parse(frame, _trace_of(text))
+
+    def _executed(self, frame: Frame) -> bool:
+        self._ran = self.unasked = True
+        self.send_entry(frame.raw, Expected(Request.EXECUTE, self._execute))
+        self._execute = None
+        return True
+
+    # For `leasenames`
+
+    @property
+    def conn(self) -> Conn:
+        if self.connection is None:
+            raise UpstreamError("the session has no connection to the database")
+        return self.connection
+
+    @property
+    def tainted(self) -> bool:
+        """Whether the transaction has settings of its own."""
+        return self._tainted
+
+    @property
+    def skipping(self) -> bool:
+        return self.replies.skipping
+
+    @property
+    def first(self) -> bool:
+        """Whether nothing of the session has run on this connection before."""
+        return not self._ran
+
+    def send_entry(self, data: bytes | bytearray, entry: Entry) -> None:
+        if self.replies.expect(entry):
+            self.to_server.append(data)
+
+    def flush_now(self) -> None:
+        self.to_server.append(_FLUSH)
+
+    def block(self, entry: Entry) -> None:
+        self.blocked = entry
+
+    def refuse(self, frame: Frame, error: bytes) -> None:
+        """The server fails a statement that fails always, and the client gets this error for it."""
+        if frame.tag == Code.QUERY:
+            self.send_entry(poison_query().encode(), Expected(Request.QUERY, replacement=error))
+        else:
+            self.send_entry(poison_parse().encode(), Expected(Request.PARSE, replacement=error))
+
+    def refuse_sequence(self, frame: Frame) -> None:
+        self.refuse(frame, _NO_SEQUENCE)
+
+    def mark(self, left: Trace) -> None:
+        """A text with these traces is sent to run."""
+        if left is CLEAN:
+            return
+        self.left |= left
+        self._tainted = self._tainted or left.local or left.check
+        self.customs |= left.customs
+        if left.pins is not None or left.names:
+            self.pinned = left.pins or BY_NAME
+            self.for_good = self.for_good or left.pins is not None
+        if not all(map(may_ask_for, left.customs)):
+            self.pinned, self.for_good = "a setting with an unusual name", True
+
+    def will_deallocate(self, name: bytes) -> None:
+        self._execute = Mark("deallocate", None, name)
+
+    # The server's messages
+
+    def answer(self, item: Frame | Run) -> None:
+        """One message, or a run of rows. Raises PgveilError where nobody waits for it."""
+        head = self.replies.head
+        ours = head is not None and head.ours
+        if isinstance(item, Run):
+            if not ours:
+                self.to_client.append(item.raw)
+            return
+        tag = item.tag
+        if tag == Code.READY_FOR_QUERY:
+            self._ready(item)
+        elif tag == Code.ERROR_RESPONSE:
+            self._error(item)
+        elif tag == Code.PARAMETER_STATUS:
+            self._parameter(item, ours=ours)
+        elif tag in (Code.NOTICE_RESPONSE, Code.NOTIFICATION_RESPONSE):
+            if not ours:
+                self.to_client.append(item.raw)
+        else:
+            entry = self.replies.accept(tag)[0]
+            if not ours:
+                self.to_client.append(item.raw)
+            if tag == Code.COMMAND_COMPLETE:
+                self._completed(entry.note, item)
+            elif entry.note is not None:
+                self._settle(entry.note, item)
+            if entry.done:
+                self.replies.take_made()
+
+    def _settle(self, mark: Mark, frame: Frame) -> None:
+        tag = frame.tag
+        if tag == Code.PARSE_COMPLETE:
+            self.names.parsed(mark)
+        elif tag == Code.CLOSE_COMPLETE and mark.kind == "close":
+            self.names.closed(mark)
+        elif mark.kind == "shape":
+            self.names.described(mark, frame)
+        elif mark.kind == "probe" and tag == Code.DATA_ROW:
+            row = decode_backend(frame)
+            if isinstance(row, DataRow):
+                mark.rows.append(row.values)
+
+    def _completed(self, mark: Mark | None, frame: Frame) -> None:
+        if frame.raw[HEADER_SIZE : HEADER_SIZE + 4] not in _ENDS_SOMETHING:
+            return
+        self._reset = frame.raw[HEADER_SIZE : HEADER_SIZE + 4] in _RESETS
+        if self.pinned is not None:
+            self.left |= CHECK
+        told = bytes(frame.raw[HEADER_SIZE:-1])
+        if told in (b"DEALLOCATE ALL", b"DISCARD ALL"):
+            self.names.forgotten(None)
+        elif mark is not None and mark.kind == "deallocate":
+            self.names.forgotten(mark.name)
+
+    def _ready(self, frame: Frame) -> None:
+        entry = self.replies.accept(frame.tag)[0]
+        self.status = chr(frame.raw[HEADER_SIZE])
+        self._reset = False
+        if self.status == IDLE:
+            self._tainted = False
+        if entry.request is Request.QUERY:
+            self.names.queried()
+        if not entry.ours:
+            self.to_client.append(frame.raw)
+        elif entry.note is not None:
+            self._answered(entry)
+        self.replies.take_made()
+
+    def _error(self, frame: Frame) -> None:
+        message = decode_backend(frame)
+        if not isinstance(message, ErrorResponse):
+            raise UpstreamError("the server's ErrorResponse cannot be read")
+        if message.severity in ("FATAL", "PANIC") and self.replies.head is None:
+            self.to_client.append(frame.raw)
+            return
+        entry = self.replies.accept(frame.tag)[0]
+        mark = entry.note
+        self.names.failed(mark)
+        if entry.replacement is not None and message.sqlstate == POISONED:
+            self.to_client.append(entry.replacement)
+        elif mark is not None and mark.kind in ("prelude", "probe"):
+            mark.failed = message
+        elif mark is None or mark.kind != "quiet":
+            self.to_client.append(rename_error(frame.raw, mark))
+        self.replies.take_made()
+
+    def _parameter(self, frame: Frame, *, ours: bool) -> None:
+        message = decode_backend(frame)
+        if not isinstance(message, ParameterStatus):
+            raise UpstreamError("the server's ParameterStatus cannot be read")
+        self.conn.reported[message.name] = message.value
+        own = self._own.get(message.name.encode()) if self._reset else None
+        if own is not None:  # RESET gives back what the connection began with, and not what the session did
+            if self._seen.get(message.name) != own.decode():
+                self._seen = {**self._seen, message.name: own.decode()}
+                self.to_client.append(ParameterStatus(message.name, own.decode()).encode())
+        elif not ours:
+            self._seen = {**self._seen, message.name: message.value}
+            self.to_client.append(frame.raw)
+
+    _TAKERS: ClassVar[Mapping[int, Callable[[Exchange, Frame], bool]]] = {
+        Code.QUERY: _query,
+        Code.PARSE: _parse,
+        Code.BIND: lambda line, frame: line.names.bind(frame),
+        Code.DESCRIBE: lambda line, frame: line.names.describe(frame),
+        Code.EXECUTE: _executed,
+        Code.CLOSE: lambda line, frame: line.names.close(frame),
+    }
+
+
+def _trace_of(text: bytes) -> Trace:
+    return UNKNOWN if len(text) > MAX_TEXT else _read(text)
+
+
+@lru_cache(maxsize=1024)
+def _read(text: bytes) -> Trace:
+    """What a text may leave. One that is not UTF-8 is not read: in some encodings it has other letters than it
+    seems."""
+    if text == POISON:
+        return CLEAN
+    try:
+        found = trace(text.decode())
+    except UnicodeDecodeError:
+        return UNKNOWN
+    return CLEAN if found == CLEAN else found

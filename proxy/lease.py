@@ -1,0 +1,445 @@
+"""A session's place at the server where it has no connection of its own: it takes one when it has something to send,
+and gives it back when the server is idle. For `relay` this is the upstream's connection.
+
+Taken is a connection of the session's own key (`pool`), with the session's settings on it. Given back is one that owes
+nothing, is in no transaction and no COPY, of which no CancelRequest is on its way, and on which nothing of the session
+is left: after a text that may have left something, the server is asked (`leftovers`). Settings go along with the
+session. Whatever else is found keeps the connection with the session, which is told so: it is *pinned*, until it ends,
+or the server says that nothing is left.
+
+It does not know who the session is, nor what is said on the connection (`exchange`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from proxy.errors import InternalError, PgveilError
+from proxy.exchange import Exchange
+from proxy.inquiry import Inquiry, Origin
+from proxy.leasetypes import Entry, Mark
+from proxy.leftovers import difference
+from proxy.pool import Group, Ticket, Want
+from proxy.refusals import CANCELLED, refusal_response
+from proxy.serverconn import Conn, User
+from proxy.upstream import CANCEL_SECONDS
+from proxy.wire.buffer import NOTHING, Frame, FrameBuffer, Run
+from proxy.wire.codec import Code
+from proxy.wire.messages import IDLE, ErrorResponse, Query, ReadyForQuery, Terminate, error_response
+from proxy.wire.replies import Expected, Request
+
+ROWS = frozenset({Code.DATA_ROW, Code.COPY_DATA})
+FROM_CLIENT = frozenset({Code.COPY_DATA})
+HELD_BYTES = 256 * 1024
+"""What may wait here before whoever sends it is told."""
+
+_READY = ReadyForQuery(IDLE).encode()
+_NEED_NO_SERVER = frozenset({Code.COPY_DONE, Code.COPY_FAIL, Code.FLUSH})
+"""Outside COPY the server ignores the first two, and has nothing to flush."""
+
+
+class Lease:
+    """Of one session. `send`, `pause_reading`, `resume_reading`, `close` and `abort` are the relay's; `received`,
+    `lost`, `clogged` and `cleared` the connection's."""
+
+    __slots__ = (
+        "_closing",
+        "_conn_full",
+        "_failed",
+        "_finished",
+        "_from_client",
+        "_from_server",
+        "_full",
+        "_gone",
+        "_group",
+        "_held",
+        "_inquiry",
+        "_leaving",
+        "_line",
+        "_loop",
+        "_paused",
+        "_pumping",
+        "_receiver",
+        "_rejecting",
+        "_ticket",
+        "_told_full",
+        "_want",
+    )
+
+    def __init__(self, group: Group, want: Want, origin: Origin) -> None:
+        self._group = group
+        self._loop = asyncio.get_running_loop()
+        self._receiver: User | None = None
+        self._from_client = FrameBuffer(max_frame=origin.max_frame, passing=FROM_CLIENT)
+        self._from_server = FrameBuffer(passing=ROWS)
+        self._line = Exchange(origin.reported, origin.settings, group.limits.max_prepared, self._answered)
+        self._want = Want(want.key, want.facts, want.connect, self._line.names)
+        self._inquiry = Inquiry(self._line, group, origin)
+        self._ticket: Ticket | None = None
+        """Its place in the queue."""
+        self._held: Frame | None = None
+        """The client's message that has to wait."""
+        self._rejecting = False
+        """What was refused here was extended: what comes is ignored up to its Sync."""
+        self._failed: ErrorResponse | None = None
+        """Why the session's settings could not be made on this connection."""
+        self._leaving = False
+        """The client has said goodbye: a server would close once it has done what it was sent."""
+        self._paused = self._closing = self._finished = self._pumping = False
+        self._full = self._conn_full = self._told_full = False
+        self._gone: asyncio.Future[None] | None = None
+        """For those who wait for the end, once there are any."""
+
+    def __repr__(self) -> str:
+        return f"Lease(waiting={self._ticket is not None}, {self._line!r})"
+
+    # For the relay
+
+    def attach(self, receiver: User) -> None:
+        self._receiver = receiver
+
+    def send(self, data: bytes) -> None:
+        if not self._closing:
+            self._from_client.feed(data)
+            self._pump()
+
+    def pause_reading(self) -> None:
+        self._paused = True
+        if self._line.connection is not None:
+            self._line.connection.stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._paused = False
+        if self._line.connection is not None:
+            self._line.connection.stream.resume_reading()
+
+    def close(self) -> None:
+        """The session is over. What it sent is still the server's to finish."""
+        if self._closing:
+            return
+        self._closing = True
+        self._leave_queue()
+        line, replies = self._line, self._line.replies
+        conn = line.connection
+        if conn is None:
+            self._finish()
+            return
+        only_ours = replies.head is None or (replies.head.ours and replies.last.ours)
+        if not only_ours or line.open or line.status != IDLE or line.pinned is not None:
+            self._group.drop(conn)
+            conn.close()
+        else:
+            self._rest()
+
+    def abort(self) -> None:
+        self._closing = True
+        conn = self._line.connection
+        if conn is not None:
+            self._part(conn)
+            conn.abort()
+        self._finish()
+
+    async def wait_closed(self) -> None:
+        if self._finished:
+            return
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+        await asyncio.shield(self._gone)
+
+    def cancel(self) -> Coroutine[Any, Any, None]:
+        """The client's CancelRequest. It reaches the connection of this moment, and nobody else gets that meanwhile."""
+        return self._cancel(self._line.connection)
+
+    async def _cancel(self, conn: Conn | None) -> None:
+        if conn is None:
+            if self._ticket is not None:
+                self._leave_queue()
+                self._reject(refusal_response(CANCELLED))
+            return
+        started, delivered = self._loop.time(), False
+        conn.cancels += 1
+        try:
+            await conn.upstream.cancel()
+            delivered = self._loop.time() - started < CANCEL_SECONDS
+        finally:
+            self._group.cancelled(conn, delivered=delivered)
+
+    # For the connection
+
+    def received(self, data: bytes) -> None:
+        try:
+            self._hear(data)
+        except Exception as error:  # the edge of the session: no error of ours may pass the loop
+            self._break(error)
+
+    def _hear(self, data: bytes) -> None:
+        buffer, line = self._from_server, self._line
+        buffer.feed(data)
+        while (item := buffer.take()) is not None:
+            line.answer(item)
+        if self._failed is not None:
+            self._give_up(self._failed)
+            return
+        self._deliver()
+        if self._held is not None or not self._from_client.empty:
+            self._pump()
+        self._rest()
+
+    def lost(self) -> None:
+        self._line.connection = None
+        self._deliver()
+        self._finish()
+
+    def clogged(self) -> None:
+        self._conn_full = True
+        self._tell_full()
+
+    def cleared(self) -> None:
+        self._conn_full = False
+        self._tell_full()
+
+    def _tell_full(self) -> None:
+        """Whoever sends is told when to stop, and when to go on."""
+        full = self._conn_full or self._full
+        if full != self._told_full and self._receiver is not None:
+            self._told_full = full
+            if full:
+                self._receiver.clogged()
+            else:
+                self._receiver.cleared()
+
+    # What the client sends
+
+    def _pump(self) -> None:
+        """Sends what has come from the client, as far as it goes."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            self._send_on()
+        except Exception as error:  # as in `received`; the relay is in the middle of something
+            self._loop.call_soon(self._break, error)
+        finally:
+            self._pumping = False
+        self._flush()
+        if self._leaving:
+            self._loop.call_soon(self._rest)
+        full = self._from_client.pending >= HELD_BYTES
+        if full != self._full:
+            self._full = full
+            self._loop.call_soon(self._tell_full)
+
+    def _send_on(self) -> None:
+        while not self._finished:
+            held, self._held = self._held, None
+            item = self._from_client.take() if held is None else held
+            if item is None:
+                return
+            if isinstance(item, Run):
+                if self._line.connection is not None:
+                    self._line.to_server.append(item.raw)
+            elif not self._take(item):
+                self._held = item
+                return
+
+    def _take(self, frame: Frame) -> bool:
+        """One message. False: it has to wait."""
+        tag = frame.tag
+        if tag == Code.TERMINATE:
+            self._leaving = True
+            return True
+        if self._line.connection is None:
+            if self._rejecting:
+                self._ignore(tag)
+                return True
+            if tag in _NEED_NO_SERVER:
+                return True
+            if not self._lease():
+                return False
+        return self._line.take(frame)
+
+    def _lease(self) -> bool:
+        """Whether there is a connection at once."""
+        if self._ticket is not None:
+            return False
+        conn = self._group.take(self._want, self._inquiry.settings)
+        if conn is None:
+            self._ticket = self._group.queue(self._want, self._ready)
+            return False
+        self._begin(conn)
+        return True
+
+    def _ready(self, found: Conn | PgveilError) -> None:
+        """The queue is over."""
+        self._ticket = None
+        if isinstance(found, Conn):
+            self._begin(found)
+            self._pump()
+            self._rest()
+        else:
+            self._reject(error_response(found))
+
+    def _begin(self, conn: Conn) -> None:
+        conn.user = self
+        self._line.begin(conn)
+        if self._paused:
+            conn.stream.pause_reading()
+        if conn.settings == self._inquiry.settings:
+            if self._line.catch_up():
+                self._loop.call_soon(self._deliver)
+            return
+        missing = difference(conn.settings, self._inquiry.settings)
+        self._line.block(self._ask("prelude", missing))
+
+    def _ask(self, kind: str, text: bytes) -> Entry:
+        """A query of ours."""
+        entry: Entry = Expected(Request.QUERY, Mark(kind), ours=True)
+        self._line.send_entry(Query(text).encode(), entry)
+        self._flush()
+        return entry
+
+    # Refusing without a connection
+
+    def _reject(self, error: ErrorResponse) -> None:
+        """What waits for a connection, up to its Sync, gets this in place of an answer."""
+        held, self._held = self._held, None
+        self._line.to_client.append(error.encode())
+        if held is not None and held.tag not in (Code.QUERY, Code.FUNCTION_CALL, Code.SYNC):
+            self._rejecting = True
+        else:
+            self._line.to_client.append(_READY)
+        self._deliver()
+        self._pump()
+
+    def _ignore(self, tag: int) -> None:
+        if tag == Code.SYNC:
+            self._rejecting = False
+            self._line.to_client.append(_READY)
+            self._loop.call_soon(self._deliver)
+
+    # Giving it back
+
+    def _answered(self, entry: Entry) -> None:
+        """A query of ours was answered. No message is under way now."""
+        mark = entry.note
+        if mark is not None and mark.kind == "probe":
+            self._from_server.passing = ROWS
+            if mark.failed is None:
+                self._inquiry.answered(mark)
+            else:
+                self._inquiry.unanswered()
+        elif mark is not None and mark.kind == "prelude":
+            self._failed = mark.failed
+            if mark.failed is None:
+                self._line.conn.settings = dict(self._inquiry.settings)
+                self._line.catch_up()
+
+    def _rest(self) -> None:
+        """If the server is idle: asks what is left, or gives the connection back."""
+        line = self._line
+        if self._leaving and not self._closing and self._goes():
+            return
+        if line.connection is None or not line.idle or self._finished:
+            return
+        if (self._held is not None or self._from_client.inside) and not self._closing:
+            return
+        asked = self._inquiry.question()
+        if asked is not None:
+            self._from_server.passing = NOTHING
+            self._ask("probe", asked)
+            return
+        if line.pinned is None:
+            self._give_back(line.connection)
+        else:
+            self._keep(line.connection)
+
+    def _goes(self) -> bool:
+        """The client has said goodbye, and the server has done what it was sent; in COPY that is an error there."""
+        conn, replies = self._line.connection, self._line.replies
+        if conn is not None and replies.copying_in:
+            self._leaving = False
+            self._group.drop(conn)
+            conn.stream.send(Terminate().encode())
+        elif replies.head is None and self._held is None:
+            self.close()
+        else:
+            return False
+        return True
+
+    def _give_back(self, conn: Conn) -> None:
+        self._part(conn, whole=True)
+        self._inquiry.over()
+        self._group.give_back(conn)
+        if self._closing:
+            self._finish()
+
+    def _keep(self, conn: Conn) -> None:
+        self._inquiry.over()
+        if self._closing:
+            self._group.drop(conn)
+            conn.close()
+        else:
+            self._inquiry.tell()
+            self._deliver()
+
+    # Ends
+
+    def _part(self, conn: Conn, *, whole: bool = False) -> None:
+        """The connection is the session's no more. `whole`: it is of use to others."""
+        conn.user = None
+        self._line.end()
+        if not whole:
+            self._group.drop(conn)
+
+    def _give_up(self, error: ErrorResponse) -> None:
+        """The session's settings could not be made: nothing of it runs without them."""
+        conn, self._failed = self._line.conn, None
+        self._part(conn, whole=True)
+        self._group.give_back(conn)
+        self._reject(error)
+
+    def _break(self, error: Exception) -> None:
+        """Nothing is known of the connection's state any more."""
+        conn = self._line.connection
+        if conn is not None:
+            self._part(conn)
+            conn.abort()
+        told = error
+        if not isinstance(told, PgveilError):
+            self._group.crashed(error)
+            told = InternalError("the proxy failed; the session is ended")
+        if not self._from_server.inside:
+            self._line.to_client.append(error_response(told, "FATAL").encode())
+        self._deliver()
+        self._finish()
+
+    def _leave_queue(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self._group.leave(ticket)
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._leave_queue()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+        if self._receiver is not None:
+            self._loop.call_soon(self._receiver.lost)
+
+    def _deliver(self) -> None:
+        told = self._line.to_client
+        if told and self._receiver is not None:
+            data = b"".join(told)
+            told.clear()
+            self._receiver.received(data)
+
+    def _flush(self) -> None:
+        conn, sent = self._line.connection, self._line.to_server
+        if sent and conn is not None:
+            data = b"".join(sent)
+            sent.clear()
+            conn.stream.send(data)

@@ -1,0 +1,79 @@
+"""The few messages about prepared statements that `leasenames` writes and rewrites, as bytes.
+
+Names are bytes here: which encoding they have is the client's and the server's affair. It does not know sessions.
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import struct
+
+from proxy.wire.buffer import Frame
+from proxy.wire.codec import HEADER_SIZE, Code
+
+MAX_NAME = 63
+"""Bytes of a name that PostgreSQL looks at (NAMEDATALEN - 1)."""
+
+
+def framed(tag: int, body: bytes) -> bytes:
+    return bytes((tag,)) + struct.pack("!i", len(body) + 4) + body
+
+
+def parse_frame(name: bytes, text: bytes, types: bytes) -> bytes:
+    return framed(Code.PARSE, name + b"\0" + text + b"\0" + types)
+
+
+def describe_frame(name: bytes) -> bytes:
+    return framed(Code.DESCRIBE, b"S" + name + b"\0")
+
+
+def close_frame(name: bytes) -> bytes:
+    return framed(Code.CLOSE, b"S" + name + b"\0")
+
+
+def parse_parts(frame: Frame) -> tuple[bytes, bytes, bytes] | None:
+    """Name, text, types; None: the server shall say what is wrong with it."""
+    name, found, rest = bytes(frame.raw[HEADER_SIZE:]).partition(b"\0")
+    text, also, types = rest.partition(b"\0")
+    if not found or not also:
+        return None
+    return name[:MAX_NAME], text, types
+
+
+def bound_name(frame: Frame) -> tuple[int, int, bytes] | None:
+    """Where the statement's name begins and ends in a Bind, and the name; None as above."""
+    start = frame.raw.find(b"\0", HEADER_SIZE) + 1
+    end = frame.raw.find(b"\0", start)
+    if not start or end < 0:
+        return None
+    return start, end, bytes(frame.raw[start:end])[:MAX_NAME]
+
+
+def renamed(frame: Frame, start: int, end: int, name: bytes) -> bytes:
+    raw = frame.raw
+    return framed(raw[0], bytes(raw[HEADER_SIZE:start]) + name + bytes(raw[end:]))
+
+
+def named(frame: Frame) -> bytes | None:
+    """The statement's name in a Describe or Close; None where it is about a portal, or about nothing known."""
+    body = bytes(frame.raw[HEADER_SIZE:])
+    if body[:1] != b"S" or body[-1:] != b"\0":
+        return None
+    return body[1:-1][:MAX_NAME]
+
+
+_COLUMN = struct.Struct("!ihihih")
+"""Table, column number, type, its size, modifier, format: PostgreSQL compares the type and the modifier."""
+
+
+def shape_of(frame: Frame) -> bytes:
+    """Names and types of a RowDescription's columns; empty for NoData."""
+    if frame.tag != Code.ROW_DESCRIPTION:
+        return b""
+    body, pos, found = bytes(frame.raw[HEADER_SIZE:]), 2, []
+    while pos < len(body):
+        end = body.index(b"\0", pos) + 1
+        _, _, kind, _, modifier, _ = _COLUMN.unpack_from(body, end)
+        found.append(body[pos:end] + struct.pack("!Ii", kind & 0xFFFFFFFF, modifier))
+        pos = end + _COLUMN.size
+    return b"".join(found)
