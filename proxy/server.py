@@ -178,7 +178,14 @@ class Server:
 
     def moves_out(self, guest: Guest) -> None:
         """It has ended: both of its connections are being closed."""
-        self._start(self._see_off(guest))
+        work = self._see_off(guest)
+        try:
+            self._start(work)
+        except RuntimeError:  # the task group is ending, because something has failed: nobody waits for anybody
+            work.close()
+            self._forget(guest)
+            guest.abort()
+            guest.watcher.closed()
         self._gone(guest)
 
     async def _see_off(self, guest: Guest) -> None:

@@ -53,6 +53,22 @@ def test_a_line_has_the_event_its_keys_and_a_time(out: io.StringIO) -> None:
     }
 
 
+def test_a_line_is_written_in_one_piece() -> None:
+    """Several workers write to one file, and their lines must not end up inside each other."""
+    written: list[str] = []
+
+    class Out(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return super().write(text)
+
+    configure_logging(style="json", stream=Out())
+    get_logger("session").info("session opened", session=1)
+    get_logger("session").info("session closed", session=1)
+    assert [text.count("\n") for text in written] == [1, 1]
+    assert all(text.endswith("}\n") for text in written)
+
+
 def test_an_unknown_key_is_dropped_and_counted(out: io.StringIO) -> None:
     before = DROPPED.count
     get_logger("x").info("statement", sql=f"SELECT '{SECRET}'", row=(SECRET,), kind="select")

@@ -172,7 +172,10 @@ class Stream(asyncio.Protocol):
         self._closing = True
         self.resume_reading()
         if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has reset the connection, and the loop does not know yet
+                self._transport.abort()
         else:
             self._transport.close()
 

@@ -55,7 +55,7 @@ def resident(proxy: Pgveil) -> int:
 
 def log_in(stack: ExitStack, proxy: Pgveil, user: str) -> RawClient:
     client = RawClient(proxy.host, proxy.port, user, DATABASE, application_name="a desk")
-    stack.callback(client.close)
+    stack.callback(client.socket.close)
     return client
 
 

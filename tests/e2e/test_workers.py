@@ -411,12 +411,10 @@ def test_what_keeps_a_new_worker_from_starting_ends_nobody_else(proxy: Pgveil) -
 
 
 def kill_often(proxy: Pgveil, worker: int | str) -> None:
-    """Five times as soon as it is there."""
-    for _ in range(5):
-        pids = started(proxy, worker)
-        with suppress(ProcessLookupError):
-            os.kill(pids[-1], signal.SIGKILL)
-        eventually(lambda p=len(pids): proxy.process.poll() is not None or len(started(proxy, worker)) > p, "the next")  # type: ignore[misc]
+    """Five times, each as soon as it is there."""
+    for count in range(1, 6):
+        os.kill(started(proxy, worker)[-1], signal.SIGKILL)
+        eventually(lambda count=count: len(started(proxy, worker)) > count, "the next one")  # type: ignore[misc]
 
 
 def test_one_that_dies_again_and_again_ends_nobody_else(proxy: Pgveil) -> None:

@@ -435,6 +435,39 @@ class TestCancel:
             assert w.postgres.startups[1:] == [CancelRequest(KEY.process_id, KEY.secret_key)]
 
 
+def tasks_of_the_proxy() -> int:
+    """The scripted server's are in the same loop."""
+    places = [task.get_coro().cr_code.co_filename for task in asyncio.all_tasks()]  # type: ignore[union-attr]
+    return sum("/proxy/" in place for place in places)
+
+
+class TestIdle:
+    async def test_no_task_waits_for_a_session_that_is_idle(self, tmp_path: Path) -> None:
+        async with running(tmp_path) as w:
+            callers, counts = [], []
+            for _ in range(5):
+                callers.append((await w.log_in())[0])
+                await asyncio.sleep(0)  # what has brought it ends
+                counts.append(tasks_of_the_proxy())
+            assert len(w.server.sessions) == 5
+            assert counts == [counts[0]] * 5
+            for caller in callers:
+                caller.send(Terminate().encode())
+                assert await caller.end() == b""
+            assert len(w.server.sessions) == 0
+
+    async def test_sessions_that_end_while_it_stops_are_seen_off(self, tmp_path: Path) -> None:
+        async with running(tmp_path) as w:
+            callers = [(await w.log_in())[0] for _ in range(3)]
+            callers[0].writer.transport.abort()
+            w.server.stop()
+            assert [state(await caller.until()) for caller in callers[1:]] == ["57P01"] * 2
+            assert [await caller.end() for caller in callers[1:]] == [b""] * 2
+            async with asyncio.timeout(10):
+                await w.task
+            assert len(w.server.sessions) == 0
+
+
 class TestStop:
     async def test_idle_sessions_are_told_and_nobody_else_gets_in(self, tmp_path: Path) -> None:
         async with running(tmp_path) as w:
