@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import uvloop
 
-from proxy import descriptors, localpg
+from proxy import __version__, descriptors, localpg, native
 from proxy.clock import Clock
 from proxy.credentials import Credentials
 from proxy.errors import ConfigError
@@ -179,7 +179,9 @@ class Proxy:
 
     def log_accepting(self, address: str) -> None:
         version = self.services.veils.policy.digest
-        _log.info("clients are accepted", listen=address, upstream=str(self.services.dsn), policy=version)
+        running = f"{__version__} ({native.IN_USE})"
+        upstream = str(self.services.dsn)
+        _log.info("clients are accepted", listen=address, upstream=upstream, policy=version, version=running)
 
     async def run(self, listeners: Sequence[socket.socket]) -> None:
         """Serves until the server is told to stop, and has drained."""

@@ -97,7 +97,9 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer's callback
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"pgveil {version('pgveil')}")
+        from proxy import native
+
+        typer.echo(f"pgveil {version('pgveil')} ({native.IN_USE})")
         raise typer.Exit
 
 

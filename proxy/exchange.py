@@ -59,6 +59,7 @@ class Exchange:
         "_reset",
         "_seen",
         "_tainted",
+        "asking",
         "blocked",
         "connection",
         "customs",
@@ -100,6 +101,8 @@ class Exchange:
         self.customs: frozenset[str] = frozenset()
         self.unasked = False
         """Whether anything ran since then."""
+        self.asking = False
+        """The server is being asked: what the session's settings are is known with its answer."""
         self.pinned: str | None = None
         """Why the session keeps its connection..."""
         self.for_good = False
@@ -231,8 +234,8 @@ class Exchange:
 
     @property
     def tainted(self) -> bool:
-        """Whether the transaction has settings of its own."""
-        return self._tainted
+        """Whether there may be other settings than the session is known to have."""
+        return self._tainted or self.asking or self.left.check
 
     @property
     def skipping(self) -> bool:

@@ -60,6 +60,7 @@ class Inquiry:
         always = self._group.limits.check_always and line.unasked
         if (line.left.check or always) and self._asked < MAX_QUESTIONS:
             self._asked += 1
+            line.asking = True
             self._about, line.left, line.unasked = line.left, CLEAN, False
             return question(self._origin.login, line.customs, functions=self._about.foreign or always)
         if line.left.check:
@@ -69,7 +70,7 @@ class Inquiry:
     def answered(self, mark: Mark) -> None:
         """The rows of the answer have come. For a moment when no message is under way, as `tell`."""
         left, line = read_answer(mark.rows), self._line
-        self._asked = 0
+        self._asked, line.asking = 0, False
         line.conn.settings = left.settings
         self.settings = {**self._origin.settings, **left.settings}
         line.names.settings_are(self.settings)
@@ -84,6 +85,7 @@ class Inquiry:
 
     def unanswered(self) -> None:
         """The server had an error for the question."""
+        self._line.asking = False
         self._line.left |= self._about | CHECK
 
     def over(self) -> None:

@@ -19,25 +19,18 @@ from typing import Any
 from proxy.errors import InternalError, PgveilError
 from proxy.exchange import Exchange
 from proxy.inquiry import Inquiry, Origin
+from proxy.leaseinbox import Inbox, Pressure
 from proxy.leasetypes import Entry, Mark
 from proxy.leftovers import difference
 from proxy.pool import Group, Ticket, Want
 from proxy.refusals import CANCELLED, refusal_response
 from proxy.serverconn import Conn, User
-from proxy.upstream import CANCEL_SECONDS
 from proxy.wire.buffer import NOTHING, Frame, FrameBuffer, Run
 from proxy.wire.codec import Code
-from proxy.wire.messages import IDLE, ErrorResponse, Query, ReadyForQuery, Terminate, error_response
+from proxy.wire.messages import IDLE, ErrorResponse, Query, Terminate, error_response
 from proxy.wire.replies import Expected, Request
 
 ROWS = frozenset({Code.DATA_ROW, Code.COPY_DATA})
-FROM_CLIENT = frozenset({Code.COPY_DATA})
-HELD_BYTES = 256 * 1024
-"""What may wait here before whoever sends it is told."""
-
-_READY = ReadyForQuery(IDLE).encode()
-_NEED_NO_SERVER = frozenset({Code.COPY_DONE, Code.COPY_FAIL, Code.FLUSH})
-"""Outside COPY the server ignores the first two, and has nothing to flush."""
 
 
 class Lease:
@@ -46,25 +39,21 @@ class Lease:
 
     __slots__ = (
         "_closing",
-        "_conn_full",
         "_failed",
         "_finished",
-        "_from_client",
         "_from_server",
-        "_full",
         "_gone",
         "_group",
-        "_held",
+        "_inbox",
         "_inquiry",
         "_leaving",
         "_line",
         "_loop",
         "_paused",
+        "_pressure",
         "_pumping",
         "_receiver",
-        "_rejecting",
         "_ticket",
-        "_told_full",
         "_want",
     )
 
@@ -72,23 +61,19 @@ class Lease:
         self._group = group
         self._loop = asyncio.get_running_loop()
         self._receiver: User | None = None
-        self._from_client = FrameBuffer(max_frame=origin.max_frame, passing=FROM_CLIENT)
+        self._inbox = Inbox(origin.max_frame)
         self._from_server = FrameBuffer(passing=ROWS)
         self._line = Exchange(origin.reported, origin.settings, group.limits.max_prepared, self._answered)
         self._want = Want(want.key, want.facts, want.connect, self._line.names)
         self._inquiry = Inquiry(self._line, group, origin)
         self._ticket: Ticket | None = None
         """Its place in the queue."""
-        self._held: Frame | None = None
-        """The client's message that has to wait."""
-        self._rejecting = False
-        """What was refused here was extended: what comes is ignored up to its Sync."""
         self._failed: ErrorResponse | None = None
         """Why the session's settings could not be made on this connection."""
         self._leaving = False
         """The client has said goodbye: a server would close once it has done what it was sent."""
         self._paused = self._closing = self._finished = self._pumping = False
-        self._full = self._conn_full = self._told_full = False
+        self._pressure = Pressure()
         self._gone: asyncio.Future[None] | None = None
         """For those who wait for the end, once there are any."""
 
@@ -102,7 +87,7 @@ class Lease:
 
     def send(self, data: bytes) -> None:
         if not self._closing:
-            self._from_client.feed(data)
+            self._inbox.feed(data)
             self._pump()
 
     def pause_reading(self) -> None:
@@ -121,15 +106,13 @@ class Lease:
             return
         self._closing = True
         self._leave_queue()
-        line, replies = self._line, self._line.replies
-        conn = line.connection
+        line, replies, conn = self._line, self._line.replies, self._line.connection
         if conn is None:
             self._finish()
             return
         only_ours = replies.head is None or (replies.head.ours and replies.last.ours)
         if not only_ours or line.open or line.status != IDLE or line.pinned is not None:
-            self._group.drop(conn)
-            conn.close()
+            self._dismiss(conn)
         else:
             self._rest()
 
@@ -150,21 +133,13 @@ class Lease:
 
     def cancel(self) -> Coroutine[Any, Any, None]:
         """The client's CancelRequest. It reaches the connection of this moment, and nobody else gets that meanwhile."""
-        return self._cancel(self._line.connection)
+        conn = self._line.connection
+        return self._stop_waiting() if conn is None else self._group.cancel(conn)
 
-    async def _cancel(self, conn: Conn | None) -> None:
-        if conn is None:
-            if self._ticket is not None:
-                self._leave_queue()
-                self._reject(refusal_response(CANCELLED))
-            return
-        started, delivered = self._loop.time(), False
-        conn.cancels += 1
-        try:
-            await conn.upstream.cancel()
-            delivered = self._loop.time() - started < CANCEL_SECONDS
-        finally:
-            self._group.cancelled(conn, delivered=delivered)
+    async def _stop_waiting(self) -> None:
+        if self._ticket is not None:
+            self._leave_queue()
+            self._reject(refusal_response(CANCELLED))
 
     # For the connection
 
@@ -183,7 +158,7 @@ class Lease:
             self._give_up(self._failed)
             return
         self._deliver()
-        if self._held is not None or not self._from_client.empty:
+        if not self._inbox.empty:
             self._pump()
         self._rest()
 
@@ -193,22 +168,15 @@ class Lease:
         self._finish()
 
     def clogged(self) -> None:
-        self._conn_full = True
-        self._tell_full()
+        self._pressure.on_connection = True
+        self._tell_pressure()
 
     def cleared(self) -> None:
-        self._conn_full = False
-        self._tell_full()
+        self._pressure.on_connection = False
+        self._tell_pressure()
 
-    def _tell_full(self) -> None:
-        """Whoever sends is told when to stop, and when to go on."""
-        full = self._conn_full or self._full
-        if full != self._told_full and self._receiver is not None:
-            self._told_full = full
-            if full:
-                self._receiver.clogged()
-            else:
-                self._receiver.cleared()
+    def _tell_pressure(self) -> None:
+        self._pressure.tell(self._receiver)
 
     # What the client sends
 
@@ -226,22 +194,21 @@ class Lease:
         self._flush()
         if self._leaving:
             self._loop.call_soon(self._rest)
-        full = self._from_client.pending >= HELD_BYTES
-        if full != self._full:
-            self._full = full
-            self._loop.call_soon(self._tell_full)
+        full = self._inbox.full
+        if full != self._pressure.here:
+            self._pressure.here = full
+            self._loop.call_soon(self._tell_pressure)
 
     def _send_on(self) -> None:
         while not self._finished:
-            held, self._held = self._held, None
-            item = self._from_client.take() if held is None else held
+            item = self._inbox.next()
             if item is None:
                 return
             if isinstance(item, Run):
                 if self._line.connection is not None:
                     self._line.to_server.append(item.raw)
             elif not self._take(item):
-                self._held = item
+                self._inbox.hold(item)
                 return
 
     def _take(self, frame: Frame) -> bool:
@@ -251,10 +218,7 @@ class Lease:
             self._leaving = True
             return True
         if self._line.connection is None:
-            if self._rejecting:
-                self._ignore(tag)
-                return True
-            if tag in _NEED_NO_SERVER:
+            if self._inbox.takes_alone(tag, self._tell):
                 return True
             if not self._lease():
                 return False
@@ -303,21 +267,14 @@ class Lease:
     # Refusing without a connection
 
     def _reject(self, error: ErrorResponse) -> None:
-        """What waits for a connection, up to its Sync, gets this in place of an answer."""
-        held, self._held = self._held, None
-        self._line.to_client.append(error.encode())
-        if held is not None and held.tag not in (Code.QUERY, Code.FUNCTION_CALL, Code.SYNC):
-            self._rejecting = True
-        else:
-            self._line.to_client.append(_READY)
+        self._line.to_client += self._inbox.reject(error)
         self._deliver()
         self._pump()
 
-    def _ignore(self, tag: int) -> None:
-        if tag == Code.SYNC:
-            self._rejecting = False
-            self._line.to_client.append(_READY)
-            self._loop.call_soon(self._deliver)
+    def _tell(self, data: bytes) -> None:
+        """In the middle of what the relay is doing: the client hears it afterwards."""
+        self._line.to_client.append(data)
+        self._loop.call_soon(self._deliver)
 
     # Giving it back
 
@@ -338,12 +295,16 @@ class Lease:
 
     def _rest(self) -> None:
         """If the server is idle: asks what is left, or gives the connection back."""
-        line = self._line
+        line, conn = self._line, self._line.connection
         if self._leaving and not self._closing and self._goes():
             return
-        if line.connection is None or not line.idle or self._finished:
+        if conn is None or self._finished:
             return
-        if (self._held is not None or self._from_client.inside) and not self._closing:
+        if not line.idle:
+            if self._closing and line.replies.head is None:  # it was sent what the client will not end any more
+                self._dismiss(conn)
+            return
+        if not self._inbox.between and not self._closing:
             return
         asked = self._inquiry.question()
         if asked is not None:
@@ -351,9 +312,9 @@ class Lease:
             self._ask("probe", asked)
             return
         if line.pinned is None:
-            self._give_back(line.connection)
+            self._give_back(conn)
         else:
-            self._keep(line.connection)
+            self._keep(conn)
 
     def _goes(self) -> bool:
         """The client has said goodbye, and the server has done what it was sent; in COPY that is an error there."""
@@ -362,7 +323,7 @@ class Lease:
             self._leaving = False
             self._group.drop(conn)
             conn.stream.send(Terminate().encode())
-        elif replies.head is None and self._held is None:
+        elif replies.head is None and not self._inbox.holds:
             self.close()
         else:
             return False
@@ -378,13 +339,18 @@ class Lease:
     def _keep(self, conn: Conn) -> None:
         self._inquiry.over()
         if self._closing:
-            self._group.drop(conn)
-            conn.close()
+            self._dismiss(conn)
         else:
             self._inquiry.tell()
             self._deliver()
 
     # Ends
+
+    def _dismiss(self, conn: Conn) -> None:
+        """The connection ends with the session."""
+        self._group.drop(conn)
+        if not conn.over:
+            conn.close()
 
     def _part(self, conn: Conn, *, whole: bool = False) -> None:
         """The connection is the session's no more. `whole`: it is of use to others."""
@@ -416,9 +382,9 @@ class Lease:
         self._finish()
 
     def _leave_queue(self) -> None:
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None:
-            self._group.leave(ticket)
+        if self._ticket is not None:
+            self._group.leave(self._ticket)
+            self._ticket = None
 
     def _finish(self) -> None:
         if self._finished:

@@ -37,8 +37,8 @@ from proxy.leaseframes import (
 )
 from proxy.leasetypes import Entry, Kept, Line, Mark
 from proxy.policy.sessionstate import Trace
-from proxy.pool import Conn
 from proxy.refusals import POISON_NAME, stale_response
+from proxy.serverconn import Conn
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import HEADER_SIZE, Code
 from proxy.wire.replies import Expected, Request

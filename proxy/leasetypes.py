@@ -63,7 +63,7 @@ class Line(Protocol):
 
     @property
     def tainted(self) -> bool:
-        """Whether the transaction has settings of its own."""
+        """Whether there may be other settings than the session is known to have."""
 
     @property
     def skipping(self) -> bool:

@@ -150,6 +150,18 @@ class Group:
         if conn.cancels == 0:
             self._free(conn)
 
+    def cancel(self, conn: Conn) -> Coroutine[Any, Any, None]:
+        """A CancelRequest to it. From this call on, and not from when it is awaited, nobody else gets it."""
+        conn.cancels += 1
+        return self._cancel(conn)
+
+    async def _cancel(self, conn: Conn) -> None:
+        delivered = False
+        try:
+            delivered = await conn.upstream.deliver_cancel()
+        finally:
+            self.cancelled(conn, delivered=delivered)
+
     def cancelled(self, conn: Conn, *, delivered: bool) -> None:
         """A CancelRequest to it has ended. Where nobody knows how, it might still hit the next session."""
         conn.cancels -= 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 from proxy.admission import upstream_parameters
@@ -38,6 +38,9 @@ from proxy.workers.crew import Crew
 
 LOGIN_SECONDS = 60.0
 """From a connection's first byte to the end of its login; PostgreSQL's authentication_timeout."""
+
+MAX_IDENTITIES = 1000
+"""Users whose identity is kept, for their sessions to share."""
 
 MASKED_FRAME = 64 * 1024 * 1024
 """The longest message of a masked session; a bypass session has PostgreSQL's own limit."""
@@ -150,6 +153,8 @@ class Reception:
         self._crew = crew
         self._house = house
         self._hands = hands
+        self._identities: dict[str, Identity] = {}
+        """By user, as they were last; sessions share them."""
 
     def __repr__(self) -> str:
         return f"Reception({self._house!r})"
@@ -198,7 +203,7 @@ class Reception:
         proven = await authenticate(arrival, startup, admission.door)
         if proven is None:
             return None
-        identity = admission.identify(startup.user)
+        identity = self._identify(startup.user)
         if identity is None:
             raise AuthorizationError(
                 f'user "{startup.user}" is in no role of the policy',
@@ -212,6 +217,17 @@ class Reception:
         entry = Entry(identity, dsn, parameters, connect, facts, _max_frame(identity))
         upstream = await self._upstream(startup, entry)
         return _Entrant(arrival.stream, startup.long_cancel_keys, identity, upstream)
+
+    def _identify(self, user: str) -> Identity | None:
+        identity, known = self._admission.identify(user), self._identities.get(user)
+        if identity is None:
+            return None
+        if known is not None and identity == known:
+            return known
+        if len(self._identities) >= MAX_IDENTITIES:
+            self._identities.clear()
+        self._identities[user] = identity
+        return identity
 
     async def _upstream(self, startup: StartupMessage, entry: Entry) -> Upstream | Borrowed:
         """A connection of the session's own, or a place at the pool's. Replication is nothing to share."""
@@ -291,9 +307,15 @@ async def _search_path(identity: Identity, upstream: Upstream | Borrowed) -> Sea
         return SearchPath((), "")
     path, user = await upstream.first_row(_SESSION_FACTS)
     try:
-        return SearchPath(parse_path((path or b"").decode()), (user or b"").decode())
+        return SearchPath(*_path_of(path or b"", user or b""))
     except ValueError:
         raise UpstreamError("the server's search_path cannot be read") from None
+
+
+@lru_cache
+def _path_of(path: bytes, user: bytes) -> tuple[tuple[str, ...], str]:
+    """Both read; the same for nearly all sessions, which share it. Raises ValueError."""
+    return parse_path(path.decode()), user.decode()
 
 
 def _greeting(identity: Identity, upstream: Upstream | Borrowed, key: BackendKeyData) -> bytes:

@@ -108,12 +108,16 @@ class Upstream:
         return f"Upstream({self.dsn})"
 
     async def cancel(self) -> None:
-        """Asks the server to cancel what this connection runs. Raises nothing: there may be nobody to hear it.
+        """Asks the server to cancel what this connection runs. Raises nothing: there may be nobody to hear it."""
+        await self.deliver_cancel()
+
+    async def deliver_cancel(self) -> bool:
+        """The same. False: the request may be on its way for longer than this, and stop what runs then.
 
         At the very address that the session has, and with TLS if it has that, as libpq does since 17.
         """
         if self.key is None or self.route is None:
-            return
+            return True
         request = CancelRequest(self.key.process_id, self.key.secret_key)
         try:
             async with asyncio.timeout(CANCEL_SECONDS):
@@ -124,7 +128,8 @@ class Upstream:
                 finally:
                     link.stream.abort()
         except (UpstreamError, TimeoutError):
-            return
+            return False
+        return True
 
     async def first_row(self, sql: str) -> tuple[bytes | None, ...]:
         """The first row of a query of ours. Raises UpstreamError where there is none."""

@@ -74,7 +74,8 @@ _FIRST: Final = re.compile(
     r"(?![\w$])",
     re.IGNORECASE,
 )
-_CALLS_QUOTED: Final = re.compile(r"\"\s*\(")
+_HIDDEN: Final = re.compile(r"\"\s*\(|\.\s+[\w$\x80-\U0010ffff]+\s*\(")
+"""Calls whose names are not read at a glance: quoted ones, and ones behind a schema, a dot and a blank."""
 _INTO: Final = re.compile(r"(?<![\w$])into(?![\w$])", re.IGNORECASE)
 _CALLED: Final = re.compile(r"([\w$.\x80-\U0010ffff]*)\s*\(")
 _INSERT_NAME: Final = re.compile(r"\s*+insert\s+into\s+(?:[\w$]+\.)?[\w$]+\s*(?=\()", re.IGNORECASE)
@@ -108,6 +109,8 @@ _PINNING: Final = {
     "pg_copy_logical_replication_slot": "a replication slot",
     "pg_copy_physical_replication_slot": "a replication slot",
     "pg_replication_origin_session_setup": "a replication origin",
+    "pg_backup_start": "a backup",
+    "pg_start_backup": "a backup",
     "dblink_connect": "dblink_connect",
     "dblink_connect_u": "dblink_connect",
 }
@@ -148,11 +151,14 @@ def is_plain(sql: str) -> bool:
         return False
     if first[1] is None and _INTO.search(sql) is not None:
         return False  # SELECT INTO makes a table
+    lowered = sql.lower()
+    if "pg_settings" in lowered or 'u&"' in lowered:
+        return False  # an UPDATE of it is a SET, however its name is written
     if "(" not in sql:
         return True
     named = _INSERT_NAME.match(sql)
     start = 0 if named is None else named.end()
-    if '"' in sql and _CALLS_QUOTED.search(sql, start) is not None:
+    if _HIDDEN.search(sql, start) is not None:
         return False
     plain = _plain_words()
     return all(
@@ -191,6 +197,8 @@ def _of_statement(wrapper: Node) -> Trace:
             asked = asked or called in _SEQUENCE_CALLS
             valued = valued or called == "nextval"
             found |= _of_call(called, node)
+        elif name == "UpdateStmt" and node.relation.relname == "pg_settings":
+            found |= Trace(check=True, local=True)
         elif name == "IntoClause" or (name == "ExecuteStmt" and kind != "execute_stmt"):
             found |= Trace(check=True, names=name == "ExecuteStmt")
     return replace(found, sequences=asked and not valued)

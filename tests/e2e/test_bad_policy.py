@@ -68,7 +68,7 @@ def test_a_policy_that_cannot_be_used_keeps_the_proxy_from_starting(case: str, t
         ("asq: {}\n", "unknown setting asq; did you mean ask?"),
         ("ask: {provider: opnai}\n", "ask.provider"),
         ("workers: many\n", "workers"),
-        ("tls: {cert: a, key: b}\n", "tls"),
+        ("tls: {cert: a}\n", "tls"),
     ],
 )
 def test_settings_that_cannot_be_used_keep_the_proxy_from_starting(settings: str, said: str, tmp_path: Path) -> None:
