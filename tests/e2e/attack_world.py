@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from attack_cases import FOLDER, oracle, rows, schema
@@ -27,6 +28,9 @@ SECRETS = (SSN_A.encode(), SSN_B.encode())
 NEWEST = 18
 PLACES = ["inline", "floor", *(f"inline on {v}" for v in localpg.versions() if v != NEWEST)]
 """The embedded PostgreSQL 18 with the masked views in the statements, then in the database, then other servers."""
+POOLED = "pooled"
+"""As the first, with two connections that all sessions take in turn."""
+TURNS = {"mode": "transaction", "size": 2}
 
 
 def secrets_of(salary: int, step: int) -> list[bytes]:
@@ -66,19 +70,20 @@ class World:
 
 @contextmanager
 def open_world(place: str, postgres: localpg.LocalPostgres, serve: Serve, directory: Path) -> Iterator[World]:
-    """A world of one of PLACES."""
+    """A world of one of PLACES, or POOLED."""
     if " on " not in place:
-        yield _world("attack" if place == "inline" else "attackfloor", postgres, serve, on_floor=place == "floor")
+        prefix = {"inline": "attack", "floor": "attackfloor", POOLED: "attackpool"}[place]
+        yield _world(prefix, postgres, serve, on_floor=place == "floor", pool=TURNS if place == POOLED else {})
         return
     version = int(place.rpartition(" ")[2])
     server = localpg.start(directory / "server", version=version, durable=False)
     try:
-        yield _world(f"attack{version}", server, serve, on_floor=False)
+        yield _world(f"attack{version}", server, serve, on_floor=False, pool={})
     finally:
         server.stop()
 
 
-def _world(prefix: str, server: localpg.LocalPostgres, serve: Serve, *, on_floor: bool) -> World:
+def _world(prefix: str, server: localpg.LocalPostgres, serve: Serve, *, on_floor: bool, pool: dict[str, Any]) -> World:
     template = create_database(server, f"{prefix}_template", schema())
     if on_floor:
         build_floor(template)
@@ -87,7 +92,7 @@ def _world(prefix: str, server: localpg.LocalPostgres, serve: Serve, *, on_floor
         name, values = f"{prefix}_{which}", rows(ssn=ssn, salary=salary, step=113)
         dsn = create_database(server, name, values, template=f"{prefix}_template")
         search_path(server, name)
-        settings = {"upstream": {"dsn": dsn, "login": "floor" if on_floor else "service"}}
+        settings = {"upstream": {"dsn": dsn, "login": "floor" if on_floor else "service"}, "pool": pool}
         proxies[which] = serve(Configuration(dsn, FOLDER / "policy.yaml", settings))
     values = rows(ssn=SSN_A, salary=SALARY_A, step=113)
     create_database(server, f"{prefix}_oracle", values, oracle(), template=f"{prefix}_template")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from attack_world import build_floor
+from attack_world import POOLED, TURNS, build_floor
 from conftest import Configuration, Pgveil, Serve, create_database
 from raw_client import RawClient
 
@@ -77,10 +77,10 @@ class PolicyWorld:
 def open_policy_world(
     place: str, postgres: localpg.LocalPostgres, serve: Serve, directory: Path
 ) -> Iterator[PolicyWorld]:
-    """A world of one of attack_world.PLACES."""
+    """A world of one of attack_world.PLACES, or POOLED."""
     if " on " not in place:
-        on_floor = place == "floor"
-        world = _world("care_floor" if on_floor else "care", postgres, serve, directory, on_floor=on_floor)
+        prefix = {"inline": "care", "floor": "care_floor", POOLED: "care_pool"}[place]
+        world = _world(prefix, postgres, serve, directory)
         yield world
         world.close()
         return
@@ -94,9 +94,8 @@ def open_policy_world(
         server.stop()
 
 
-def _world(
-    prefix: str, server: localpg.LocalPostgres, serve: Serve, directory: Path, *, on_floor: bool = False
-) -> PolicyWorld:
+def _world(prefix: str, server: localpg.LocalPostgres, serve: Serve, directory: Path) -> PolicyWorld:
+    on_floor, pool = prefix == "care_floor", TURNS if prefix == "care_pool" else {}
     template = create_database(server, f"{prefix}_template", _script("schema"))
     policies = FOLDER / "policy.yaml"
     if on_floor:
@@ -107,7 +106,7 @@ def _world(
     proxies = {}
     for which, values in _VALUES.items():
         dsn = _database(server, prefix, which, _script("rows", values), _script("hidden", values))
-        settings = {"upstream": {"dsn": dsn, "login": "floor" if on_floor else "service"}}
+        settings = {"upstream": {"dsn": dsn, "login": "floor" if on_floor else "service"}, "pool": pool}
         proxies[which] = serve(Configuration(dsn, policies, settings))
     for user, attributes in _ORACLES.items():
         rows = _script("rows", _VALUES["a"]), _script("hidden", _VALUES["a"])

@@ -1,7 +1,7 @@
 """The attack statements against the running proxy: no secret in any byte, the masked view's answers, non-interference.
 
 Two databases differ in protected values only; a third has the hand-written masked views under the tables' names. All of
-it on every server that is there, and once more on the floor.
+it on every server that is there, and once more on the floor, and on shared connections.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from attack_cases import Case, load_cases
-from attack_world import PLACES, SALARY_A, SALARY_B, SECRETS, SSN_A, SSN_B, World, open_world, secrets_of
+from attack_world import PLACES, POOLED, SALARY_A, SALARY_B, SECRETS, SSN_A, SSN_B, World, open_world, secrets_of
 from conftest import Serve
 from raw_client import RawClient, Reply
 
@@ -32,7 +32,7 @@ ON_FLOOR = {
 }
 
 
-@pytest.fixture(scope="module", params=PLACES)
+@pytest.fixture(scope="module", params=[*PLACES, POOLED])
 def world(
     request: pytest.FixtureRequest,
     postgres: localpg.LocalPostgres,

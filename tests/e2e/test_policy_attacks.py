@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from attack_cases import Case, load_cases
-from attack_world import PLACES
+from attack_world import PLACES, POOLED
 from conftest import Serve
 from policy_attack_world import CUT, FOLDER, SECRETS, USER, PolicyWorld, open_policy_world
 from raw_client import READY, RawClient, Reply
@@ -96,6 +96,21 @@ def test_simple_protocol(case: Case, world: PolicyWorld) -> None:
 @pytest.mark.parametrize("case", [c for c in CASES if ";" not in c.sql], ids=lambda case: case.id)
 def test_extended_protocol(case: Case, world: PolicyWorld, binary: bool) -> None:
     attack(case, world, lambda client: client.extended(case.sql, binary=binary))
+
+
+@pytest.fixture(scope="module")
+def pooled_world(
+    postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PolicyWorld]:
+    with open_policy_world(POOLED, postgres, serve, tmp_path_factory.mktemp("pool_attacked")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("case", CASES[::2], ids=lambda case: case.id)
+def test_on_shared_connections(case: Case, pooled_world: PolicyWorld) -> None:
+    attack(case, pooled_world, lambda client: in_steps(client, case.sql.split(STEP)))
+    if ";" not in case.sql:
+        attack(case, pooled_world, lambda client: client.extended(case.sql))
 
 
 def in_steps(client: RawClient, texts: list[str]) -> Reply:
