@@ -54,14 +54,6 @@ class TwoVeils:
         self.policy = veil.policy
         self.decided = 0
         self.shaped = 0
-        self._afresh = 0
-        decide = self._warm._decide
-
-        def counted(*arguments: object, **named: object) -> Plan | Refusal:
-            self._afresh += 1
-            return decide(*arguments, **named)  # type: ignore[arg-type]
-
-        self._warm._decide = counted  # type: ignore[method-assign]
 
     def decide(
         self,
@@ -73,11 +65,11 @@ class TwoVeils:
     ) -> Plan | Refusal:
         """The decision. AssertionError where the two differ in anything that can be told."""
         known = self._warm._plans.get((self._warm._desk(identity, search_path, temps, types), False, sql))
-        before = self._afresh
+        before = self._warm.afresh
         found = self._warm.decide(sql, identity, search_path, temps, types)
         wanted = self.cold.decide(sql, identity, search_path, temps, types)
         self.decided += 1
-        self.shaped += known is None and self._afresh == before
+        self.shaped += known is None and self._warm.afresh == before
         assert_same(found, wanted)
         return found
 

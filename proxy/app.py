@@ -44,6 +44,10 @@ from proxy.workers.supervisor import Plan, Supervisor
 Ready = Callable[[str], None]
 """Told the address once clients are accepted."""
 
+COLLECT_AFTER = (5_000, 5, 10)
+"""`gc.set_threshold`. Statements leave no garbage in cycles, ended sessions do. More would hold the event loop for
+longer at a time; less, as is usual, looks at what statements hold for nothing, again and again."""
+
 _log = get_logger("app")
 
 
@@ -188,6 +192,7 @@ class Proxy:
         # What was made until now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         async with asyncio.TaskGroup() as group:
             services = self.services
             watching = [group.create_task(services.feed.watch()), group.create_task(services.veils.watch_time())]

@@ -11,19 +11,20 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import ClassVar
 
-from proxy.errors import PgveilError, ProtocolError, UpstreamError
-from proxy.leasenames import Names, rename_error
+from proxy.errors import ProtocolError, UpstreamError
+from proxy.leaseframes import is_reserved, renamed_error
+from proxy.leasenames import Names
+from proxy.leasetexts import NO_SEQUENCE, RESERVED, trace_of
 from proxy.leasetypes import Entry, Mark
 from proxy.leftovers import may_ask_for
-from proxy.policy.sessionstate import CHECK, CLEAN, MAX_TEXT, UNKNOWN, Trace, trace
-from proxy.refusals import POISON, POISONED, poison_parse, poison_query
+from proxy.policy.sessionstate import CHECK, CLEAN, UNKNOWN, Trace
+from proxy.refusals import POISONED, poison_parse, poison_query
 from proxy.serverconn import Conn
 from proxy.wire.buffer import Frame, Run
 from proxy.wire.codec import HEADER_SIZE, Code
-from proxy.wire.messages import IDLE, DataRow, ErrorResponse, ParameterStatus, Sync, decode_backend, error_response
+from proxy.wire.messages import IDLE, DataRow, ErrorResponse, ParameterStatus, Sync, decode_backend
 from proxy.wire.replies import Expected, Replies, Request
 
 _ENDS_SOMETHING = frozenset({b"DEAL", b"DISC", b"CLOS", b"UNLI", b"DROP", b"RESE"})
@@ -32,20 +33,6 @@ _RESETS = frozenset({b"RESE", b"DISC"})
 _FLUSH = b"H\0\0\0\4"
 _SYNC = Sync().encode()
 BY_NAME = "prepared statements by SQL"
-
-
-class SequenceError(PgveilError):
-    """The client's: currval or lastval outside the transaction that took the value (SQLSTATE 0A000)."""
-
-    sqlstate = "0A000"
-
-
-_NO_SEQUENCE = error_response(
-    SequenceError(
-        "the session's last value of a sequence is not known in transaction pooling",
-        hint="Use INSERT ... RETURNING, or ask in the transaction that took the value, or use pool.mode: session.",
-    )
-).encode()
 
 
 class Exchange:
@@ -138,6 +125,13 @@ class Exchange:
         """Whether the server owes nothing, and waits for the beginning of something."""
         return self.replies.head is None and not self.open and self.status == IDLE
 
+    @property
+    def passable(self) -> bool:
+        """Whether the connection can go to others where the session ends now, once what is ours is answered."""
+        head = self.replies.head
+        only_ours = head is None or (head.ours and self.replies.last.ours)
+        return only_ours and not self.open and self.status == IDLE and self.pinned is None
+
     def catch_up(self) -> bool:
         """The client hears of settings that are not what it was told last. True: there are some."""
         if self.conn.reported == self._seen:
@@ -162,6 +156,9 @@ class Exchange:
                 if self.replies.skipping:
                     return True
                 self.open = True
+                if is_reserved(frame):
+                    self.refuse(frame, RESERVED)
+                    return True
             return taker(self, frame)
         if tag == Code.SYNC:
             self.open = False
@@ -181,7 +178,7 @@ class Exchange:
         return True
 
     def _query(self, frame: Frame) -> bool:
-        left = _trace_of(bytes(frame.raw[HEADER_SIZE:-1]))
+        left = trace_of(bytes(frame.raw[HEADER_SIZE:-1]))
         first, self._ran, self.unasked = not self._ran, True, True
         if left is CLEAN:
             self.send_entry(frame.raw, Expected(Request.QUERY))
@@ -216,7 +213,7 @@ class Exchange:
 
     def _parse(self, frame: Frame) -> bool:
         text = bytes(frame.raw[HEADER_SIZE:]).partition(b"\0")[2].partition(b"\0")[0]
-        return self.names.parse(frame, _trace_of(text))
+        return self.names.parse(frame, trace_of(text))
 
     def _executed(self, frame: Frame) -> bool:
         self._ran = self.unasked = True
@@ -264,7 +261,7 @@ class Exchange:
             self.send_entry(poison_parse().encode(), Expected(Request.PARSE, replacement=error))
 
     def refuse_sequence(self, frame: Frame) -> None:
-        self.refuse(frame, _NO_SEQUENCE)
+        self.refuse(frame, NO_SEQUENCE)
 
     def mark(self, left: Trace) -> None:
         """A text with these traces is sent to run."""
@@ -367,7 +364,7 @@ class Exchange:
         elif mark is not None and mark.kind in ("prelude", "probe"):
             mark.failed = message
         elif mark is None or mark.kind != "quiet":
-            self.to_client.append(rename_error(frame.raw, mark))
+            self.to_client.append(frame.raw if mark is None else renamed_error(frame.raw, mark.server, mark.name))
         self.replies.take_made()
 
     def _parameter(self, frame: Frame, *, ours: bool) -> None:
@@ -392,20 +389,3 @@ class Exchange:
         Code.EXECUTE: _executed,
         Code.CLOSE: lambda line, frame: line.names.close(frame),
     }
-
-
-def _trace_of(text: bytes) -> Trace:
-    return UNKNOWN if len(text) > MAX_TEXT else _read(text)
-
-
-@lru_cache(maxsize=1024)
-def _read(text: bytes) -> Trace:
-    """What a text may leave. One that is not UTF-8 is not read: in some encodings it has other letters than it
-    seems."""
-    if text == POISON:
-        return CLEAN
-    try:
-        found = trace(text.decode())
-    except UnicodeDecodeError:
-        return UNKNOWN
-    return CLEAN if found == CLEAN else found

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from proxy.errors import ConfigError
 from proxy.policy.catalog import Catalog, Relation
 from proxy.policy.catalog_read import PINNED
-from proxy.policy.decide import Veil, rewrite_view
+from proxy.policy.decide import Veil
 from proxy.policy.floor import (
     DIGITS,
     PREFIX,
@@ -36,6 +36,7 @@ from proxy.policy.maskedview import MaskedView, quoted
 from proxy.policy.masks import literal
 from proxy.policy.model import Policy
 from proxy.policy.patterns import is_glob
+from proxy.policy.planning import rewrite_view
 from proxy.policy.refused import Refused
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import Identity, Predicates, StatementKind

@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from proxy.errors import InternalError, PgveilError
 from proxy.exchange import Exchange
 from proxy.inquiry import Inquiry, Origin
-from proxy.leaseinbox import Inbox, Pressure
+from proxy.leaseinbox import Ending, Inbox, Pressure
 from proxy.leasetypes import Entry, Mark
 from proxy.leftovers import difference
-from proxy.pool import Group, Ticket, Want
+from proxy.pool import Group, PolicyChangedError, Ticket, Want
 from proxy.refusals import CANCELLED, refusal_response
 from proxy.serverconn import Conn, User
 from proxy.wire.buffer import NOTHING, Frame, FrameBuffer, Run
 from proxy.wire.codec import Code
-from proxy.wire.messages import IDLE, ErrorResponse, Query, Terminate, error_response
+from proxy.wire.messages import ErrorResponse, Query, Terminate, error_response
 from proxy.wire.replies import Expected, Request
 
 ROWS = frozenset({Code.DATA_ROW, Code.COPY_DATA})
@@ -39,10 +40,9 @@ class Lease:
 
     __slots__ = (
         "_closing",
+        "_end",
         "_failed",
-        "_finished",
         "_from_server",
-        "_gone",
         "_group",
         "_inbox",
         "_inquiry",
@@ -64,7 +64,7 @@ class Lease:
         self._inbox = Inbox(origin.max_frame)
         self._from_server = FrameBuffer(passing=ROWS)
         self._line = Exchange(origin.reported, origin.settings, group.limits.max_prepared, self._answered)
-        self._want = Want(want.key, want.facts, want.connect, self._line.names)
+        self._want = replace(want, owner=self._line.names)
         self._inquiry = Inquiry(self._line, group, origin)
         self._ticket: Ticket | None = None
         """Its place in the queue."""
@@ -72,10 +72,9 @@ class Lease:
         """Why the session's settings could not be made on this connection."""
         self._leaving = False
         """The client has said goodbye: a server would close once it has done what it was sent."""
-        self._paused = self._closing = self._finished = self._pumping = False
+        self._paused = self._closing = self._pumping = False
         self._pressure = Pressure()
-        self._gone: asyncio.Future[None] | None = None
-        """For those who wait for the end, once there are any."""
+        self._end = Ending()
 
     def __repr__(self) -> str:
         return f"Lease(waiting={self._ticket is not None}, {self._line!r})"
@@ -83,7 +82,7 @@ class Lease:
     # For the relay
 
     def attach(self, receiver: User) -> None:
-        self._receiver = receiver
+        self._receiver = self._pressure.receiver = receiver
 
     def send(self, data: bytes) -> None:
         if not self._closing:
@@ -106,15 +105,14 @@ class Lease:
             return
         self._closing = True
         self._leave_queue()
-        line, replies, conn = self._line, self._line.replies, self._line.connection
+        line, conn = self._line, self._line.connection
         if conn is None:
             self._finish()
             return
-        only_ours = replies.head is None or (replies.head.ours and replies.last.ours)
-        if not only_ours or line.open or line.status != IDLE or line.pinned is not None:
-            self._dismiss(conn)
-        else:
+        if line.passable:
             self._rest()
+        else:
+            self._dismiss(conn)
 
     def abort(self) -> None:
         self._closing = True
@@ -125,11 +123,7 @@ class Lease:
         self._finish()
 
     async def wait_closed(self) -> None:
-        if self._finished:
-            return
-        if self._gone is None:
-            self._gone = self._loop.create_future()
-        await asyncio.shield(self._gone)
+        await self._end.wait()
 
     def cancel(self) -> Coroutine[Any, Any, None]:
         """The client's CancelRequest. It reaches the connection of this moment, and nobody else gets that meanwhile."""
@@ -168,15 +162,10 @@ class Lease:
         self._finish()
 
     def clogged(self) -> None:
-        self._pressure.on_connection = True
-        self._tell_pressure()
+        self._pressure.on_connection(full=True)
 
     def cleared(self) -> None:
-        self._pressure.on_connection = False
-        self._tell_pressure()
-
-    def _tell_pressure(self) -> None:
-        self._pressure.tell(self._receiver)
+        self._pressure.on_connection(full=False)
 
     # What the client sends
 
@@ -194,13 +183,12 @@ class Lease:
         self._flush()
         if self._leaving:
             self._loop.call_soon(self._rest)
-        full = self._inbox.full
-        if full != self._pressure.here:
-            self._pressure.here = full
-            self._loop.call_soon(self._tell_pressure)
+        if self._inbox.full != self._pressure.here:
+            self._pressure.here = self._inbox.full
+            self._loop.call_soon(self._pressure.tell)
 
     def _send_on(self) -> None:
-        while not self._finished:
+        while not self._end.over:
             item = self._inbox.next()
             if item is None:
                 return
@@ -242,6 +230,8 @@ class Lease:
             self._begin(found)
             self._pump()
             self._rest()
+        elif isinstance(found, PolicyChangedError):
+            self._reject(error_response(found), everything=True)
         else:
             self._reject(error_response(found))
 
@@ -266,8 +256,8 @@ class Lease:
 
     # Refusing without a connection
 
-    def _reject(self, error: ErrorResponse) -> None:
-        self._line.to_client += self._inbox.reject(error)
+    def _reject(self, error: ErrorResponse, *, everything: bool = False) -> None:
+        self._line.to_client += self._inbox.reject_all(error) if everything else self._inbox.reject(error)
         self._deliver()
         self._pump()
 
@@ -298,7 +288,7 @@ class Lease:
         line, conn = self._line, self._line.connection
         if self._leaving and not self._closing and self._goes():
             return
-        if conn is None or self._finished:
+        if conn is None or self._end.over:
             return
         if not line.idle:
             if self._closing and line.replies.head is None:  # it was sent what the client will not end any more
@@ -387,12 +377,10 @@ class Lease:
             self._ticket = None
 
     def _finish(self) -> None:
-        if self._finished:
+        if self._end.over:
             return
-        self._finished = True
+        self._end.come()
         self._leave_queue()
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
         if self._receiver is not None:
             self._loop.call_soon(self._receiver.lost)
 

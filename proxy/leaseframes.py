@@ -6,6 +6,8 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import struct
 
 from proxy.wire.buffer import Frame
@@ -13,6 +15,17 @@ from proxy.wire.codec import HEADER_SIZE, Code
 
 MAX_NAME = 63
 """Bytes of a name that PostgreSQL looks at (NAMEDATALEN - 1)."""
+
+PREFIX = b"pgveil_s_"
+_KEY = secrets.token_bytes(16)
+"""Names cannot be guessed by clients, and are the same on all connections of the process."""
+
+
+def server_name(text: bytes, types: bytes, salt: bytes) -> bytes:
+    """The server's name for a statement. `salt`: what it is analysed by."""
+    made = hashlib.blake2b(text, digest_size=16, key=_KEY)
+    made.update(b"\0" + types + b"\0" + salt)
+    return PREFIX + made.hexdigest().encode()
 
 
 def framed(tag: int, body: bytes) -> bytes:
@@ -60,6 +73,25 @@ def named(frame: Frame) -> bytes | None:
     if body[:1] != b"S" or body[-1:] != b"\0":
         return None
     return body[1:-1][:MAX_NAME]
+
+
+def is_reserved(frame: Frame) -> bool:
+    """Whether the client names a statement as only the server does: it could run or replace what is everybody's."""
+    if PREFIX not in frame.raw:
+        return False
+    if frame.tag == Code.BIND:
+        found = bound_name(frame)
+        return found is not None and found[2].startswith(PREFIX)
+    if frame.tag == Code.PARSE:
+        return frame.raw.startswith(PREFIX, HEADER_SIZE)
+    return frame.tag in (Code.DESCRIBE, Code.CLOSE) and frame.raw.startswith(b"S" + PREFIX, HEADER_SIZE)
+
+
+def renamed_error(raw: bytes | bytearray, server: bytes, name: bytes) -> bytes | bytearray:
+    """An ErrorResponse about a statement, with the client's name for it."""
+    if not server or server not in raw:
+        return raw
+    return framed(raw[0], bytes(raw[HEADER_SIZE:]).replace(b'"' + server + b'"', b'"' + name + b'"'))
 
 
 _COLUMN = struct.Struct("!ihihih")

@@ -19,20 +19,20 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUE
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 
 from proxy.leaseframes import (
     MAX_NAME,
+    PREFIX,
     bound_name,
     close_frame,
     describe_frame,
-    framed,
     named,
     parse_frame,
     parse_parts,
     renamed,
+    server_name,
     shape_of,
 )
 from proxy.leasetypes import Entry, Kept, Line, Mark
@@ -43,10 +43,7 @@ from proxy.wire.buffer import Frame
 from proxy.wire.codec import HEADER_SIZE, Code
 from proxy.wire.replies import Expected, Request
 
-PREFIX = b"pgveil_s_"
 _REFUSED = POISON_NAME.encode()
-_KEY = secrets.token_bytes(16)
-"""Names cannot be guessed by clients, and are the same on all connections of the process."""
 
 
 class Names:
@@ -56,7 +53,6 @@ class Names:
         "_line",
         "_max",
         "_naming",
-        "_native",
         "_own_unnamed",
         "_private",
         "_salt",
@@ -65,6 +61,7 @@ class Names:
         "_unnamed",
         "_unnamed_sent",
         "_verified",
+        "native",
     )
 
     def __init__(self, line: Line, max_prepared: int) -> None:
@@ -82,15 +79,11 @@ class Names:
         """Shapes on this connection, since it was taken, by the server's names."""
         self._salt = b""
         self._private = secrets.token_bytes(8)
-        self._native = False
+        self.native = False
+        """Whether the connection has the session's statements under the client's own names."""
 
     def __repr__(self) -> str:
-        return f"Names({len(self._settled)} statements, native={self._native})"
-
-    @property
-    def native(self) -> bool:
-        """Whether the connection has the session's statements under the client's own names."""
-        return self._native
+        return f"Names({len(self._settled)} statements, native={self.native})"
 
     def settings_are(self, settings: Mapping[bytes, bytes]) -> None:
         """What statements are analysed by from here on."""
@@ -117,7 +110,7 @@ class Names:
             return True
         name, text, types = parts
         kept = Kept(text, types, trace)
-        if name and (self._native or name == _REFUSED):
+        if name and (self.native or name == _REFUSED):
             self._line.send_entry(frame.raw, Expected(Request.PARSE, Mark(kept=kept)))
             return True
         if not name:
@@ -145,7 +138,7 @@ class Names:
             return True
         start, end, name = found
         kept = self._resolve(name)
-        if self._native and name:
+        if self.native and name:
             self._line.send_entry(frame.raw, Expected(Request.BIND))
             return True
         if self._waits() or not self._present(kept, name):
@@ -173,7 +166,7 @@ class Names:
         """Of a statement that will be executed."""
         self._line.mark(trace)
         name = (trace.deallocates or "").encode()
-        if trace.names and not self._native:
+        if trace.names and not self.native:
             self.go_native()
         elif name and self.find(name) is not None:
             self.give_stray(name)
@@ -182,7 +175,7 @@ class Names:
     def describe(self, frame: Frame) -> bool:
         name = named(frame)
         kept = None if name is None else self._resolve(name)
-        if name is None or (self._native and name):
+        if name is None or (self.native and name):
             self._line.send_entry(frame.raw, Expected(Request.DESCRIBE))
             return True
         if self._waits() or not self._present(kept, name):
@@ -202,7 +195,7 @@ class Names:
     def close(self, frame: Frame) -> bool:
         """The server's statement stays for the others; it is closed when there are too many."""
         name = named(frame)
-        if name is None or (self._native and name):
+        if name is None or (self.native and name):
             self._line.send_entry(frame.raw, Expected(Request.CLOSE))
             return True
         if self._waits():
@@ -218,7 +211,7 @@ class Names:
 
     def find(self, name: bytes) -> Kept | None:
         """What the client has prepared under a name that it has written in SQL."""
-        return None if self._native else self._find(name[:MAX_NAME])
+        return None if self.native else self._find(name[:MAX_NAME])
 
     def give_stray(self, name: bytes) -> None:
         """A statement for the server to forget."""
@@ -233,7 +226,7 @@ class Names:
         for name, kept in list(self._settled.items()):
             data = parse_frame(name, kept.text, kept.types or kept.declared)
             self._line.send_entry(data, Expected(Request.PARSE, Mark("quiet"), ours=True))
-        self._native = True
+        self.native = True
 
     # The server's
 
@@ -297,8 +290,8 @@ class Names:
         conn = self._line.conn
         for server in [server for server in conn.statements if server not in statements]:
             del conn.statements[server]
-        if self._native and nothing_else and all(name.startswith(PREFIX) for name in statements):
-            self._native = False
+        if self.native and nothing_else and all(name.startswith(PREFIX) for name in statements):
+            self.native = False
             self._settled.clear()
 
     # Inside
@@ -401,15 +394,5 @@ class Names:
     def _server_name(self, kept: Kept) -> bytes:
         salt = self._salt if not self._line.tainted else self._salt + self._private
         if kept.salt is not salt:
-            made = hashlib.blake2b(kept.text, digest_size=16, key=_KEY)
-            made.update(b"\0" + kept.declared + b"\0" + salt)
-            kept.server, kept.salt = PREFIX + made.hexdigest().encode(), salt
+            kept.server, kept.salt = server_name(kept.text, kept.declared, salt), salt
         return kept.server
-
-
-def rename_error(raw: bytes | bytearray, mark: Mark | None) -> bytes | bytearray:
-    """An ErrorResponse about a statement, with the client's name for it."""
-    if mark is None or not mark.server or mark.server not in raw:
-        return raw
-    body = bytes(raw[HEADER_SIZE:]).replace(b'"' + mark.server + b'"', b'"' + mark.name + b'"')
-    return framed(raw[0], body)

@@ -45,6 +45,13 @@ class QueueTimeoutError(PgveilError):
     sqlstate = "53300"
 
 
+class PolicyChangedError(PgveilError):
+    """Ours, on purpose: what a statement may read was decided before it began to wait, and is not so any more (SQLSTATE
+    40001)."""
+
+    sqlstate = "40001"
+
+
 Opener = Callable[[], Awaitable[tuple[Upstream, Facts]]]
 """Makes a connection. Raises PgveilError."""
 
@@ -58,6 +65,8 @@ class Want:
     """None: whatever there is."""
     connect: Opener = field(repr=False)
     owner: object = None
+    decided: bool = False
+    """A policy has decided what is to be sent."""
 
     def takes(self, conn: Conn) -> bool:
         return (conn.key is self.key or conn.key == self.key) and (self.facts is None or conn.facts == self.facts)
@@ -186,6 +195,16 @@ class Group:
         now = self._loop.time()
         for conn in [c for c in self._idle if self._too_old(c, now) or self._too_idle(c, now)]:
             self._retire(conn)
+
+    def policy_changed(self) -> None:
+        """What waits was decided under the policy before."""
+        for ticket in [ticket for ticket in self._waiting if ticket.want.decided]:
+            self._fail(
+                ticket,
+                PolicyChangedError(
+                    "the policy has changed while the statement waited for a connection", hint="Try again."
+                ),
+            )
 
     def pinned(self, reason: str) -> None:
         """A session keeps a connection for itself."""
@@ -326,6 +345,11 @@ class Pool:
             await asyncio.sleep(SWEEP_SECONDS)
             for group in self._groups.values():
                 group.sweep()
+
+    def policy_changed(self) -> None:
+        """A new policy is in force. What masked sessions have sent, and nobody runs yet, is not run."""
+        for group in self._groups.values():
+            group.policy_changed()
 
     def close(self) -> None:
         for group in self._groups.values():

@@ -183,7 +183,8 @@ class Pooling:
                 kin.learn(dict(conn.reported), conn.facts if isinstance(conn.facts, tuple) else None)
             group.give_back(conn)
         told = kin.told(entry)
-        lease = Lease(group, Want(kin.key, kin.facts, kin.open), told.origin)
+        want = Want(kin.key, kin.facts, kin.open, decided=not entry.identity.bypass)
+        lease = Lease(group, want, told.origin)
         return Borrowed(lease, told.parameters, kin.facts)
 
     def _kin_of(self, entry: Entry) -> _Kin:

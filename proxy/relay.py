@@ -23,7 +23,7 @@ from proxy.order import FLUSH
 from proxy.overdue import Overdue
 from proxy.policy.rules import Identity
 from proxy.ports import Links, Services, Task
-from proxy.session import Session
+from proxy.session import TAKEN, Session
 from proxy.wire.buffer import Frame, FrameBuffer, Run
 from proxy.wire.codec import Code
 from proxy.wire.messages import IDLE, Terminate, error_response
@@ -159,6 +159,9 @@ class Relay:
             self._work()
             return
         passed = self._session.pass_on(data)
+        if passed == TAKEN:
+            self._worked()
+            return
         if passed == len(data):
             self._to_upstream(data)
             if self._received >= REPORT_BYTES:
@@ -171,7 +174,6 @@ class Relay:
 
     def _work(self) -> None:
         """Walks the client's messages down the line until it is stopped or there are no more."""
-        talk = self._talk
         try:
             while not (self._held or self._leaving or self._ended):
                 item = self._from_client.take() if self._again is None else self._again
@@ -184,6 +186,11 @@ class Relay:
                     self._part(item)
         except ProtocolError as error:
             self._condemn(error)
+        self._worked()
+
+    def _worked(self) -> None:
+        """The line has stopped, or there is no more to take."""
+        talk = self._talk
         self._answers.flush_made()
         if talk.to_upstream and talk.against_time is not None and talk.untold and not self.mid_message:
             talk.to_upstream.append(FLUSH)

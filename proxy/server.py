@@ -71,7 +71,10 @@ class Server:
         self._stopping.set()
 
     def identify_again(self) -> None:
-        """The policy has changed: a session whose user has other roles now is ended, whatever it is doing."""
+        """The policy has changed: a session whose user has other roles now is ended, whatever it is doing. What waits
+        for a shared connection is not run."""
+        if self._admission.pooling is not None:
+            self._admission.pooling.pool.policy_changed()
         for relay in self.sessions.relays():
             if self._admission.identify(relay.identity.user) != relay.identity:
                 relay.stop()

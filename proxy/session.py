@@ -43,7 +43,7 @@ from proxy.refusals import (
 from proxy.results import tally_of
 from proxy.verdict import LARGE_TEXT, Decided, decide_apart, decide_here, shown_for
 from proxy.wire.buffer import SMALL_FRAME, Frame, Run, length_at
-from proxy.wire.codec import HEADER_SIZE, Code, EncodingError
+from proxy.wire.codec import HEADER_SIZE, Bytes, Code, EncodingError
 from proxy.wire.messages import (
     FAILED,
     STATEMENT,
@@ -55,7 +55,15 @@ from proxy.wire.messages import (
     error_response,
     notice_response,
 )
-from proxy.wire.peek import bind_names, execute_portal, pack_query, statement_text, text_within
+from proxy.wire.peek import (
+    bind_names,
+    execute_portal,
+    names_within,
+    pack_query,
+    portal_within,
+    statement_text,
+    text_within,
+)
 from proxy.wire.replies import Expected, Request
 
 MAX_OWED: Final = 10_000
@@ -65,6 +73,9 @@ MAX_STATEMENT: Final = 256 * 1024
 """Bytes of a masked role's statement; longer ones would keep everybody waiting while they are analysed."""
 MAX_ASKING: Final = 16 * 1024
 """Bytes of a text that may hold a question."""
+
+TAKEN: Final = -1
+"""See `Session.pass_on`."""
 
 _QUERY: Final = Code.QUERY
 _PARSE: Final = Code.PARSE
@@ -90,11 +101,12 @@ _PASSED: Final[dict[int, Entry]] = {tag: Expected(request, plain=True) for tag, 
 class Session:
     """The client's side of one session."""
 
-    __slots__ = ("_age", "_asking", "_cancelled", "_line", "_services", "_talk", "_watcher", "bounds")
+    __slots__ = ("_age", "_asking", "_cancelled", "_line", "_services", "_talk", "_veils", "_watcher", "bounds")
 
     def __init__(self, talk: Conversation, services: Services, line: Line) -> None:
         self._talk = talk
         self._services = services
+        self._veils = services.veils
         self._watcher = services.watcher
         self._line = line
         self._age = Age(talk, services.veils)
@@ -102,13 +114,16 @@ class Session:
         self._asking = self._cancelled = False
 
     def pass_on(self, data: bytes) -> int:
-        """How many bytes at the start of a chunk go to the server as they are: whole messages of a bypass identity.
+        """How many bytes at the start of a chunk go to the server as they are: whole messages that need nothing more.
 
         They are expected answers to already. 0 where something is in the way: what is skipped, COPY, a deadline.
+        TAKEN: it was one message, and it was dealt with as `take` does.
         """
         talk, replies = self._talk, self._talk.replies
-        if talk.masked or not replies.open or self.bounds.timed:
+        if not replies.open or self.bounds.timed:
             return 0
+        if talk.masked:
+            return self._pass_judged(data)
         pos, end = 0, len(data)
         while end - pos >= HEADER_SIZE and len(replies) < MAX_OWED:
             tag, length = data[pos], length_at(data, pos)
@@ -123,6 +138,55 @@ class Session:
             replies.push(entry)
             pos = stop
         return pos
+
+    def _pass_judged(self, data: bytes) -> int:
+        """The same of a masked session: one text that needs no more than the veil, or messages about names that are
+        certain. The rest is left for `take`, which judges these as this does."""
+        talk, replies = self._talk, self._talk.replies
+        if talk.overdue is not None or talk.waits_for is not None:
+            return 0
+        pos, end = 0, len(data)
+        while end - pos >= HEADER_SIZE and len(replies) < MAX_OWED:
+            tag, length = data[pos], length_at(data, pos)
+            stop = pos + 1 + length
+            if length < _MIN_LENGTH or length > SMALL_FRAME or stop > end:
+                break
+            if tag == _QUERY:
+                return TAKEN if pos == 0 and stop == end and self._plainly(data) else pos
+            entry = self._named(data, pos, stop)
+            if entry is None:
+                break
+            replies.push(entry)
+            pos = stop
+        return pos
+
+    def _named(self, data: bytes, pos: int, stop: int) -> Entry | None:
+        """What is expected for a message about a name that takes nothing but sending it; None: it takes more."""
+        talk, tag = self._talk, data[pos]
+        entry: Entry
+        if tag == Code.DESCRIBE:
+            return _PASSED[Code.DESCRIBE]
+        if tag == Code.SYNC:
+            if talk.path.at_risk or stop - pos != HEADER_SIZE:
+                return None
+            talk.prepared.synced()
+            return _PASSED[Code.SYNC]
+        try:
+            if tag == Code.BIND:
+                portal, name = names_within(data, pos, stop)
+                statement = self._usual(name)
+                if statement is None:
+                    return None
+                entry = Expected(Request.BIND, Note(statement, portal), plain=True)
+                talk.prepared.portals.sent(portal, statement, entry)
+                return entry
+            if tag == Code.EXECUTE:
+                statement = talk.prepared.portals.certain(portal_within(data, pos, stop))
+                if statement is not None and self._is_current(statement):
+                    return Expected(Request.EXECUTE, Note(statement), plain=True)
+        except ProtocolError:  # `take` raises it in its turn
+            return None
+        return None
 
     def take(self, frame: Frame) -> None:
         """One message of the client. Raises ProtocolError for one that has no place here."""
@@ -193,7 +257,7 @@ class Session:
         unsettled = talk.waits_for if talk.masked else None
         if unsettled is not None:
             self._line.wait(frame, unsettled)
-        elif not (talk.masked and frame.tag == _QUERY and self._plainly(frame)):
+        elif not (talk.masked and frame.tag == _QUERY and self._plainly(frame.raw)):
             self._at_length(frame)
 
     def _at_length(self, frame: Frame) -> None:
@@ -225,13 +289,15 @@ class Session:
             else:
                 self._question(order, question)
 
-    def _plainly(self, frame: Frame) -> bool:
-        """The short way of a text that is no question: most plans take nothing but sending them.
+    def _plainly(self, message: Bytes) -> bool:
+        """The short way of a Query's text that is no question: most plans take nothing but sending them.
 
         False: nothing was done, it may be one, or is none that can be decided on here."""
-        talk, raw = self._talk, frame.raw
-        size = len(raw)
-        if size > LARGE_TEXT or raw[size - 1] != 0:
+        size = len(message)
+        if size > LARGE_TEXT:
+            return False
+        raw = bytes(message)
+        if raw[size - 1] != 0:
             return False
         started = perf_counter()
         try:
@@ -240,7 +306,8 @@ class Session:
             return False
         if "ask" in sql.lower() or "\0" in sql:
             return False
-        path, temps, veils = talk.path.schemas, talk.path.temps, self._services.veils
+        talk, veils = self._talk, self._veils
+        path, temps = talk.path.schemas, talk.path.temps
         generation = veils.generation  # before the veil: time may end the one, and not yet the other
         verdict = veils.veil.decide(sql, talk.identity, path, temps)
         if isinstance(verdict, Refusal) or not is_simple(verdict):
@@ -396,8 +463,8 @@ class Session:
         if talk.replies.skipping:
             return
         portal, name = bind_names(frame.raw)
-        usual = talk.prepared.statements.certain(name)
-        if usual is not None and self._is_current(usual) and not talk.prepared.portals.full:
+        usual = self._usual(name)
+        if usual is not None:
             self._bind_to(frame, portal, usual)
             return
         unsettled = talk.waits_for or talk.prepared.unsure_statement(name)
@@ -435,11 +502,17 @@ class Session:
         if statement is not None:
             talk.prepared.portals.sent(portal, statement, entry)
 
+    def _usual(self, name: str) -> Statement | None:
+        """The prepared statement, where binding it takes no more than that; None: it takes a closer look."""
+        prepared = self._talk.prepared
+        found = prepared.statements.certain(name)
+        return None if found is None or not self._is_current(found) or prepared.portals.full else found
+
     def _is_current(self, statement: Statement) -> bool:
         """Whether a statement may be run with nothing more to be asked: it was decided on as it would be now, reads,
         and does nothing else to the session, without a limit."""
         talk, plan = self._talk, statement.plan
-        if statement.generation != self._services.veils.generation or talk.waits_for is not None:
+        if statement.generation != self._veils.generation or talk.waits_for is not None:
             return False
         if statement.temps != talk.path.temps or statement.path != talk.path.schemas or statement.asked:
             return False

@@ -59,7 +59,7 @@ class VeilHolder:
         self._ends_at = _end_of(self._in_force)
         self._generation = 0
         self._veil: Veil | None = None
-        self._inline: Veil | None = None
+        self._written_out: Veil | None = None
         self._catalog: Catalog | None = None
         self._feed: Feed | None = None
         self._lock = asyncio.Lock()
@@ -85,7 +85,7 @@ class VeilHolder:
         """The same with the masked views written out, for what runs as the proxy's own account: on the floor, that
         need not be able to read the floor's views. Raises as `veil` does."""
         veil = self.veil
-        return self._inline or veil
+        return self._written_out or veil
 
     @property
     def generation(self) -> int:
@@ -210,7 +210,7 @@ class VeilHolder:
             # The floor's views know by themselves when an exception ends, and have to stay what they were made of.
             policy = self.policy if self.on_floor else self._in_force
             self._veil = Veil(policy, self._catalog, on_floor=self.on_floor)
-            self._inline = Veil(self._in_force, self._catalog) if self.on_floor else self._veil
+            self._written_out = Veil(self._in_force, self._catalog) if self.on_floor else self._veil
             if self.renewed is not None:
                 self.renewed(policy, self._catalog)
         self._generation += 1

@@ -157,14 +157,8 @@ class SessionWatch:
     def _is_like_the_last(self, plan: Plan) -> bool:
         """Whether what is counted and written is the same: plans of one shape share all that it is made of."""
         last = self._last
-        return last is plan or (
-            last is not None
-            and last.statements is plan.statements
-            and last.masks is plan.masks
-            and last.raw_predicates is plan.raw_predicates
-            and last.policy_version is plan.policy_version
-            and last.rewritten is plan.rewritten
-        )
+        # Their statements are made for one decision, and shared by nothing but the texts of its shape.
+        return last is plan or (last is not None and last.statements is plan.statements)
 
     def statement(self, event: StatementEvent) -> None:
         kinds = _kinds(event.plan)

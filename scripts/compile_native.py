@@ -41,6 +41,8 @@ MODULES = (
     "proxy.watch",
     "proxy.ops.tallies",
     "proxy.policy.shapes",
+    "proxy.policy.decide",
+    "proxy.veils",
 )
 """What a transaction of a client runs through."""
 

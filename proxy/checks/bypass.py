@@ -15,10 +15,10 @@ from proxy.checks.cover import relations_of
 from proxy.checks.finding import Finding, place_of, warning
 from proxy.checks.fit import NOBODY
 from proxy.policy.catalog import Catalog, Name, Relation
-from proxy.policy.decide import rewrite_view
 from proxy.policy.load_draft import Draft
 from proxy.policy.model import Policy
 from proxy.policy.patterns import glob_matches
+from proxy.policy.planning import rewrite_view
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import MaskRule, Where
 

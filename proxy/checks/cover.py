@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from proxy.checks.finding import Finding, listed, place_of, warning
 from proxy.policy.catalog import Catalog, Name, Relation
-from proxy.policy.decide import rewrite_view
 from proxy.policy.family import ancestors, family
 from proxy.policy.floor import PREFIX
 from proxy.policy.load_draft import Draft
 from proxy.policy.model import Policy
 from proxy.policy.patterns import glob_matches
+from proxy.policy.planning import rewrite_view
 from proxy.policy.refused import HINT, Refused
 from proxy.policy.relations import READABLE_KINDS, MaskedRelations
 from proxy.policy.rules import Where

@@ -10,6 +10,7 @@ It does not know when something happened; callers call. `docs/metrics.md` lists 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -132,7 +133,10 @@ class Metrics:
         self._pool_pinned = self._counter("pool_pinned", "Sessions that kept a shared connection, by reason.", "reason")
         self._pool_counts: Callable[[str], float] = lambda _state: 0.0
         for state in ("active", "idle", "waiting"):
-            self.watch(f"pool_{state}", _POOL_TEXTS[state], lambda state=state: self._pool_counts(state))
+            self.watch(f"pool_{state}", _POOL_TEXTS[state], partial(self._pool_count, state))
+
+    def _pool_count(self, state: str) -> float:
+        return self._pool_counts(state)
 
     def pool_counts(self, read: Callable[[str], float]) -> None:
         """Where the numbers of shared connections come from: `read` is asked for active, idle and waiting."""

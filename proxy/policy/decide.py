@@ -1,10 +1,10 @@
 """The veil: SQL text, a role and the catalogue in; a Plan or a Refusal out. Pure, and cached.
 
 A Veil is made for one policy and one catalogue; a new version of either is a new Veil, so no plan outlives what it
-was decided on. What runs is the rewritten tree: it is deparsed, parsed again, and must come back as the same tree;
-then the masked views are put in their places. A statement that no rule touches is sent byte for byte as it came.
+was decided on.
 
-It does not run anything, and it does not know who is asking beyond the Identity that it is given.
+It does not run anything, and it does not know who is asking beyond the Identity that it is given. It does not know how
+a plan is made either (`planning`): this is what every statement runs through.
 """
 
 from __future__ import annotations
@@ -13,21 +13,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
-from proxy.policy import parser, writes
+from proxy.policy import parser, planning, writes
 from proxy.policy.catalog import Catalog, Relation
 from proxy.policy.context import Context
-from proxy.policy.cuts import Cut
 from proxy.policy.maskedview import MaskedView
 from proxy.policy.model import Policy
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.refused import HINT, Refused
-from proxy.policy.relations import MaskedRelations, RewrittenView
-from proxy.policy.rewrite import Rewriter
+from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import Identity, Predicates, StatementKind
 from proxy.policy.shapeproof import proven
-from proxy.policy.shapes import Shapes, outline
-from proxy.policy.statements import plan_statement
+from proxy.policy.shapes import Outline, Shapes, outline
 from proxy.policy.trust import Trust
 
 CACHE_SIZE = 1024
@@ -50,6 +48,15 @@ class Desk:
     for each of these, so that it is compared and hashed as the object that it is."""
 
     __slots__ = ()
+
+
+class Asked(NamedTuple):
+    """What a desk stands for."""
+
+    identity: Identity
+    search_path: tuple[str, ...]
+    temps: frozenset[str] = frozenset()
+    types: tuple[int, ...] = ()
 
 
 Key = tuple[Desk, bool, str]
@@ -79,6 +86,8 @@ class Veil:
         self._apart: Veil | None = None
         # What may stand below a row filter's fence, and what `predicates: raw` moves, depends on parameters' types.
         self._asks_types = bool(policy.rows) or any(r.predicates != Predicates.MASKED for r in policy.masks)
+        self.afresh = 0
+        """How many texts were analysed, proofs of shapes included."""
 
     def decide(
         self,
@@ -105,18 +114,10 @@ class Veil:
             self._plans.move_to_end(key)
             return found
         lines = outline(sql) if self._cache_size else None
-        if lines is not None:
-            shaped = self._shapes.plan(desk, sql, lines)
-            if shaped is not None:
-                return shaped
-
-        def afresh(text: str) -> Plan | Refusal:
-            return self._decide(text, identity, self._context(identity, search_path, temps, types))
-
-        decision = self._kept(key, afresh(sql))
-        if lines is not None and isinstance(decision, Plan):
-            self._shapes.learn(desk, lines, lambda: proven(sql, decision, afresh))
-        return decision
+        shaped = None if lines is None else self._shapes.plan(desk, sql, lines)
+        if shaped is not None:
+            return shaped
+        return self._learnt(key, lines, Asked(identity, search_path, temps, types))
 
     def decide_apart(
         self,
@@ -140,7 +141,7 @@ class Veil:
         found = self._plans.get(key)
         if found is not None:
             return found
-        context = replace(self._context(identity, search_path), granted=READ_ONLY, modify=None)
+        context = replace(self._context(Asked(identity, search_path)), granted=READ_ONLY, modify=None)
         return self._kept(key, self._decide(sql, identity, context, generated=True))
 
     def decide_parameters(self, types: tuple[int, ...]) -> Refusal | None:
@@ -214,6 +215,19 @@ class Veil:
 
     # Making a plan
 
+    def _learnt(self, key: Key, lines: Outline | None, asked: Asked) -> Plan | Refusal:
+        """Decides, and keeps what may be said of texts like this one."""
+        desk, _, sql = key
+
+        def afresh(text: str) -> Plan | Refusal:
+            return self._decide(text, asked.identity, self._context(asked))
+
+        decision = self._kept(key, afresh(sql))
+        if lines is not None and isinstance(decision, Plan):
+            plan = decision
+            self._shapes.learn(desk, lines, lambda: proven(sql, plan, afresh))
+        return decision
+
     def _kept(self, key: Key, decision: Plan | Refusal) -> Plan | Refusal:
         if len(key[-1]) <= CACHED_TEXT and not (isinstance(decision, Refusal) and decision.unknown):
             self._plans[key] = decision
@@ -221,17 +235,15 @@ class Veil:
                 self._plans.popitem(last=False)
         return decision
 
-    def _context(
-        self,
-        identity: Identity,
-        search_path: tuple[str, ...],
-        temps: frozenset[str] = frozenset(),
-        types: tuple[int, ...] = (),
-    ) -> Context:
-        limits = self.policy.limits_for(identity)
-        return Context(search_path, temps, types, granted=self.policy.statements, limits=limits, modify=writes.modify)
+    def _context(self, asked: Asked) -> Context:
+        limits = self.policy.limits_for(asked.identity)
+        granted = self.policy.statements
+        return Context(
+            asked.search_path, asked.temps, asked.types, granted=granted, limits=limits, modify=writes.modify
+        )
 
     def _decide(self, sql: str, identity: Identity, context: Context, *, generated: bool = False) -> Plan | Refusal:
+        self.afresh += 1
         try:
             tree = parser.parse(sql)
         except parser.SyntaxProblem as problem:
@@ -239,48 +251,10 @@ class Veil:
         if generated and len(tree.stmts) != 1:
             return Refusal("42501", "a question runs one statement, a SELECT", hint=HINT)
         try:
-            return self._plan(sql, tree, self._relations_for(identity), context)
+            relations = self._relations_for(identity)
+            return planning.plan_text(sql, tree, relations, context, self.policy.digest, self.catalog.version)
         except Refused as refused:
             return _located(sql, refused)
-
-    def _plan(self, sql: str, tree: parser.ParseTree, relations: MaskedRelations, context: Context) -> Plan:
-        statements, rewriters = [], []
-        for raw in tree.stmts:
-            rewriter = Rewriter(relations, context)
-            statements.append(plan_statement(raw.stmt, rewriter))
-            rewriters.append(rewriter)
-        written, text, cuts = self._text(sql, tree, context, deeply=any(r.changed for r in rewriters))
-        changed = bool(written or cuts)
-        return Plan(
-            sql=text,
-            statements=tuple(statements),
-            rewritten=changed,
-            touched=frozenset().union(*(r.touched for r in rewriters)),
-            masks=tuple(dict.fromkeys(mask for r in rewriters for mask in r.masks)),
-            policy_version=self.policy.digest,
-            catalog_version=self.catalog.version,
-            limits=context.limits,
-            raw_predicates=tuple(sorted({name for r in rewriters for name in r.raw_predicates})),
-            tree=written,
-            original=sql if written else "",
-            cuts=cuts,
-            weighed=any(r.weighs for r in rewriters),
-        )
-
-    @staticmethod
-    def _text(
-        sql: str, tree: parser.ParseTree, context: Context, *, deeply: bool
-    ) -> tuple[bytes, str, tuple[Cut, ...]]:
-        """The text to run, what was put into it where, and the tree that it was written from, if it was.
-
-        `deeply`: more has changed than which relations are read.
-        """
-        if not deeply:
-            found = context.splices.over(sql) if context.splices.insets else (sql, ())
-            if found is not None:
-                return b"", *found
-        written = tree.SerializeToString()
-        return written, *verified_text(written, context)
 
     def _who(self, identity: Identity) -> Who:
         """What two identities that see the same have in common."""
@@ -290,42 +264,11 @@ class Veil:
         key = self._who(identity)
         found = self._relations.get(key)
         if found is None:
-            found = MaskedRelations(self.policy, self.catalog, identity, rewrite_view, on_floor=self.on_floor)
+            found = MaskedRelations(self.policy, self.catalog, identity, planning.rewrite_view, on_floor=self.on_floor)
             self._relations[key] = found
             if len(self._relations) > MAX_ROLE_SETS:
                 self._relations.popitem(last=False)
         return found
-
-
-def rewrite_view(relations: MaskedRelations, view: Relation) -> RewrittenView:
-    """The engine over a view's definition, for `MaskedRelations`. Raises Refused."""
-    if view.definition is None:
-        raise Refused(Refusal("0A000", "its definition is not known"))
-    try:
-        tree = parser.parse(view.definition)
-    except parser.SyntaxProblem:
-        raise Refused(Refusal("0A000", "its definition cannot be analysed")) from None
-    context = Context(through_view=True)
-    rewriter = Rewriter(relations, context)
-    rewriter.select(tree.stmts[0].stmt.select_stmt)
-    rewriter.finish()
-    text, _ = verified_text(tree.SerializeToString(), context)
-    changed = rewriter.changed or bool(context.splices.insets)
-    return RewrittenView(text, changed, tuple(rewriter.masks), bool(rewriter.touched), rewriter.hides)
-
-
-def verified_text(tree: bytes, context: Context) -> tuple[str, tuple[Cut, ...]]:
-    """A serialised tree as SQL text that PostgreSQL's grammar reads as that very tree, masked views in their places.
-
-    Raises Refused where the text says something else (a fault of the deparser).
-    """
-    try:
-        text = parser.faithful_text(tree)
-    except parser.SyntaxProblem:
-        raise Refused(Refusal("0A000", "the masked form of this statement cannot be written")) from None
-    if text is None:
-        raise Refused(Refusal("0A000", "the masked form of this statement cannot be written faithfully"))
-    return context.splices.into(text)
 
 
 def _syntax_refusal(problem: parser.SyntaxProblem) -> Refusal:

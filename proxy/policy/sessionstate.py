@@ -69,6 +69,9 @@ CLEAN: Final = Trace()
 CHECK: Final = Trace(check=True)
 UNKNOWN: Final = Trace(check=True, foreign=True)
 
+OURS: Final = "pgveil_"
+"""How the names of statements begin that are prepared for everybody: who forgets one of them takes it from others."""
+
 _FIRST: Final = re.compile(
     r"\s*+(?:(insert|merge)|(select|update|delete|values|with|begin|commit|end|rollback|abort|start|savepoint|release))"
     r"(?![\w$])",
@@ -255,8 +258,8 @@ def _load(_statement: Node) -> Trace:
     return Trace(check=True, pins="LOAD")
 
 
-def _deallocate(_statement: Node) -> Trace:
-    return Trace(names=True)
+def _deallocate(statement: Node) -> Trace:
+    return Trace(check=statement.name.startswith(OURS), names=True)
 
 
 def _declare(statement: Node) -> Trace:

@@ -213,7 +213,7 @@ class FrameBuffer:
                 break
             length = length_at(data, pos)
             if length < _MIN_LENGTH or length > limit:
-                raise _bad_length(length, limit)
+                break  # `take` says so, once what stands before it was taken
             pos += 1 + length
             frames += 1
         self._pos = min(pos, end)

@@ -36,21 +36,33 @@ def text_within(data: bytes, pos: int, stop: int, limit: int) -> bytes:
 
 def bind_names(raw: Bytes) -> tuple[str, str]:
     """Portal and statement of a Bind. Raises ProtocolError where they do not end."""
-    first = raw.find(b"\0", HEADER_SIZE)
-    second = raw.find(b"\0", first + 1) if first >= 0 else -1
+    return names_within(bytes(raw), 0, len(raw))
+
+
+def names_within(data: bytes, pos: int, stop: int) -> tuple[str, str]:
+    """The same of the message that stands between `pos` and `stop`."""
+    start = pos + HEADER_SIZE
+    first = _end_of_name(data, start, stop)
+    second = _end_of_name(data, first + 1, stop) if first >= 0 else -1
     if second < 0:
         raise ProtocolError("Bind message is too short for what it announces")
-    return _name(raw[HEADER_SIZE:first]), _name(raw[first + 1 : second])
+    return _name(data, start, first), _name(data, first + 1, second)
 
 
 def execute_portal(raw: Bytes) -> str:
     """The portal of an Execute. Raises ProtocolError where anything but a number of rows follows it."""
-    end = raw.find(b"\0", HEADER_SIZE)
-    if end < 0 or len(raw) < end + 5:
+    return portal_within(bytes(raw), 0, len(raw))
+
+
+def portal_within(data: bytes, pos: int, stop: int) -> str:
+    """The same of the message that stands between `pos` and `stop`."""
+    start = pos + HEADER_SIZE
+    end = _end_of_name(data, start, stop)
+    if end < 0 or stop < end + 5:
         raise ProtocolError("Execute message is too short for what it announces")
-    if len(raw) > end + 5:
-        raise ProtocolError(f"Execute message has {len(raw) - end - 5} bytes too many")
-    return _name(raw[HEADER_SIZE:end])
+    if stop > end + 5:
+        raise ProtocolError(f"Execute message has {stop - end - 5} bytes too many")
+    return _name(data, start, end)
 
 
 def pack_query(sql: str) -> bytes:
@@ -59,6 +71,11 @@ def pack_query(sql: str) -> bytes:
     return HEADER.pack(Code.QUERY, len(text) + 5) + text + b"\0"
 
 
-def _name(text: Bytes) -> str:
+def _end_of_name(data: bytes, start: int, stop: int) -> int:
+    """Where its terminator stands, or -1. Most names are empty."""
+    return start if start < stop and data[start] == 0 else data.find(b"\0", start, stop)
+
+
+def _name(data: bytes, start: int, stop: int) -> str:
     """As `codec.Reader.name` has it."""
-    return text.decode(errors="surrogateescape") if text else ""
+    return data[start:stop].decode(errors="surrogateescape") if stop > start else ""

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
+import sqlalchemy
 from conftest import Serve, create_database
 from pool_world import DATABASE, SYNC, TABLES, Shared, bind, execute, kinds, open_shared, parse, query, run
 from probes import eventually, metric, sample
@@ -234,8 +235,8 @@ def test_psycopg_forgets_statements_when_it_has_too_many(shared: Shared) -> None
 
 def test_asyncpg_with_its_cache_and_its_pool(shared: Shared) -> None:
     async def ask() -> list[int]:
-        place = {"host": shared.proxy.host, "port": shared.proxy.port, "user": "dba", "database": DATABASE}
-        async with asyncpg.create_pool(**place, min_size=3, max_size=3, command_timeout=30) as pool:
+        place = f"postgresql://dba@{shared.proxy.host}:{shared.proxy.port}/{DATABASE}"
+        async with asyncpg.create_pool(place, min_size=3, max_size=3, command_timeout=30) as pool:
 
             async def work(number: int) -> int:
                 async with pool.acquire() as connection, connection.transaction():
@@ -257,6 +258,21 @@ def test_asyncpg_with_its_cache_and_its_pool(shared: Shared) -> None:
             return found
 
     assert asyncio.run(ask()) == list(range(1, 11))
+
+
+def test_sqlalchemy_reflects_and_works(shared: Shared) -> None:
+    url = f"postgresql+psycopg://dba@{shared.proxy.host}:{shared.proxy.port}/{DATABASE}"
+    engine = sqlalchemy.create_engine(url, pool_size=2)
+    try:
+        table = sqlalchemy.Table("notes", sqlalchemy.MetaData(), autoload_with=engine)
+        with engine.begin() as connection:
+            made = connection.execute(table.insert().values(text="made").returning(table.c.id)).scalar_one()
+        with engine.connect() as connection, engine.connect() as other:
+            assert connection.execute(sqlalchemy.select(table.c.text).where(table.c.id == made)).scalar_one() == "made"
+            connection.rollback()
+            assert other.execute(sqlalchemy.text("SELECT 1")).scalar_one() == 1
+    finally:
+        engine.dispose()
 
 
 def test_many_clients_at_once(pooled_dsn: str, serve: Serve, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import psycopg
 import pytest
@@ -86,6 +87,10 @@ def test_a_transaction_keeps_its_connection_and_others_wait(shared: Shared) -> N
         assert answers == [7]
 
 
+def are_waiting(shared: Shared, number: int) -> bool:
+    return metric(shared.proxy, "pgveil_pool_waiting") == number
+
+
 def test_the_queue_is_first_come_first_served(shared: Shared) -> None:
     with shared.connect() as blocker:
         blocker.execute("BEGIN")
@@ -99,7 +104,7 @@ def test_the_queue_is_first_come_first_served(shared: Shared) -> None:
 
             threads.append(threading.Thread(target=work))
             threads[-1].start()
-            eventually(lambda n=number: metric(shared.proxy, "pgveil_pool_waiting") == n + 1, "it waits")
+            eventually(partial(are_waiting, shared, number + 1), "it waits")
         blocker.execute("COMMIT")
         for thread in threads:
             thread.join()

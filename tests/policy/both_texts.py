@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from proxy.policy import decide, parser
+from proxy.policy import parser, planning
 from proxy.policy.context import Context
 from proxy.policy.cuts import Cut
 
@@ -25,7 +25,7 @@ class Compared:
 @contextmanager
 def both_texts_compared() -> Iterator[Compared]:
     """Every plan that is made inside is made both ways; AssertionError where they are not one statement."""
-    original = decide.Veil._text
+    original = planning.text_of
     seen = Compared()
 
     def text(sql: str, tree: parser.ParseTree, context: Context, *, deeply: bool) -> tuple[bytes, str, tuple[Cut, ...]]:
@@ -34,12 +34,12 @@ def both_texts_compared() -> Iterator[Compared]:
             seen.written += 1
         elif found[2]:
             seen.spliced += 1
-            deep, _ = decide.verified_text(tree.SerializeToString(), context)
+            deep, _ = planning.verified_text(tree.SerializeToString(), context)
             assert same_statement(found[1], deep), found[1]
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decide.Veil, "_text", staticmethod(text))
+        patch.setattr(planning, "text_of", text)
         yield seen
 
 

@@ -1,0 +1,55 @@
+"""The client's texts on shared connections, as bytes: what each of them may leave, and what is refused.
+
+It does not know sessions. How a text is read: `policy.sessionstate`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from proxy.errors import PgveilError
+from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, Trace, trace
+from proxy.refusals import POISON
+from proxy.wire.messages import error_response
+
+
+class SequenceError(PgveilError):
+    """The client's: currval or lastval outside the transaction that took the value (SQLSTATE 0A000)."""
+
+    sqlstate = "0A000"
+
+
+class ReservedNameError(PgveilError):
+    """The client's: a statement's name that only the proxy gives (SQLSTATE 42939)."""
+
+    sqlstate = "42939"
+
+
+RESERVED = error_response(
+    ReservedNameError("statement names that begin with pgveil_s_ are the proxy's", hint="Use another name.")
+).encode()
+
+NO_SEQUENCE = error_response(
+    SequenceError(
+        "the session's last value of a sequence is not known in transaction pooling",
+        hint="Use INSERT ... RETURNING, or ask in the transaction that took the value, or use pool.mode: session.",
+    )
+).encode()
+
+
+def trace_of(text: bytes) -> Trace:
+    """What a text may leave. One that is too long to be read may leave anything."""
+    return UNKNOWN if len(text) > MAX_TEXT else _read(text)
+
+
+@lru_cache(maxsize=1024)
+def _read(text: bytes) -> Trace:
+    """What a text may leave. One that is not UTF-8 is not read: in some encodings it has other letters than it
+    seems."""
+    if text == POISON:
+        return CLEAN
+    try:
+        found = trace(text.decode())
+    except UnicodeDecodeError:
+        return UNKNOWN
+    return CLEAN if found == CLEAN else found

@@ -1,0 +1,201 @@
+"""A session's turns on shared connections, over connections that are none: what must hold between two steps of the
+loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from proxy.inquiry import Origin
+from proxy.lease import Lease
+from proxy.pool import Group, PoolLimits, Want
+from proxy.serverconn import Conn, Facts
+from proxy.upstream import Upstream
+from proxy.wire.messages import ParameterStatus, Terminate
+
+SELECT, BEGIN = b"Q\0\0\0\x0dSELECT 1\0", b"Q\0\0\0\x0aBEGIN\0"
+CALL = b"Q\0\0\0\x0fSELECT f()\0"
+PARSE = b"P\0\0\0\x10\0SELECT 1\0\0\0"
+PARSED = b"1\0\0\0\4"
+ROWLESS = b"C\0\0\0\x0dSELECT 0\0"
+BEGUN = b"C\0\0\0\x0aBEGIN\0Z\0\0\0\5T"
+READY = b"Z\0\0\0\5I"
+
+
+class Wire:
+    """What goes to the server."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.closed = self.aborted = False
+
+    def attach(self, receiver: object) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@dataclass
+class Server:
+    stream: Wire = field(default_factory=Wire)
+    parameters: list[ParameterStatus] = field(default_factory=list)
+    cancelled: int = 0
+    delivers: bool = True
+
+    async def deliver_cancel(self) -> bool:
+        self.cancelled += 1
+        return self.delivers
+
+
+@dataclass
+class Client:
+    got: bytes = b""
+    ended: bool = False
+
+    def received(self, data: bytes) -> None:
+        self.got += data
+
+    def lost(self) -> None:
+        self.ended = True
+
+    def clogged(self) -> None: ...
+    def cleared(self) -> None: ...
+
+
+class Watcher:
+    def waited(self, seconds: float) -> None: ...
+    def pinned(self, reason: str) -> None: ...
+    def crash(self) -> None:
+        raise AssertionError
+
+
+class World:
+    """One server connection at most, and sessions that want it."""
+
+    def __init__(self) -> None:
+        self.servers: list[Server] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.group = Group(PoolLimits(size=1, queue_seconds=0), self._spawn, Watcher())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
+        return self.tasks[-1]
+
+    async def _connect(self) -> tuple[Upstream, Facts]:
+        self.servers.append(Server())
+        return cast("Upstream", self.servers[-1]), None
+
+    def session(self, **settings: str) -> tuple[Lease, Client]:
+        own = {name.encode(): value.encode() for name, value in settings.items()}
+        lease, client = Lease(self.group, Want("key", None, self._connect), Origin("login", own, {})), Client()
+        lease.attach(client)
+        return lease, client
+
+    def conn(self) -> Conn:
+        return next(iter(self.group._all))
+
+    async def settle(self) -> None:
+        for _ in range(6):
+            await asyncio.sleep(0)
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_a_cancel_request_holds_the_connection_from_the_moment_it_is_made() -> None:
+    """Between that and the first step of sending it, the statement may end and the next session be there."""
+
+    async def test() -> None:
+        world = World()
+        (one, _), (other, heard) = world.session(), world.session()
+        one.send(SELECT)
+        await world.settle()
+        other.send(SELECT)
+        sending = one.cancel()
+        world.conn().received(ROWLESS + READY)
+        assert world.servers[0].stream.sent == SELECT  # the other waits
+        await sending
+        assert world.servers[0].cancelled == 1
+        assert world.servers[0].stream.sent == SELECT * 2
+        world.conn().received(ROWLESS + READY)
+        assert heard.got == ROWLESS + READY
+
+    run(test)
+
+
+def test_a_cancel_request_that_may_come_late_meets_nobody() -> None:
+    async def test() -> None:
+        world = World()
+        (one, _), (other, _) = world.session(), world.session()
+        one.send(SELECT)
+        await world.settle()
+        other.send(SELECT)
+        world.servers[0].delivers = False
+        sending = one.cancel()
+        world.conn().received(ROWLESS + READY)
+        await sending
+        await world.settle()
+        assert world.servers[0].stream.closed
+        assert world.servers[0].stream.sent == SELECT + Terminate().encode()
+        assert world.servers[1].stream.sent == SELECT
+
+    run(test)
+
+
+@pytest.mark.parametrize(("sent", "answer"), [(BEGIN, BEGUN), (PARSE, PARSED)], ids=["BEGIN", "Parse"])
+def test_a_client_that_leaves_while_its_settings_are_made_keeps_no_connection(sent: bytes, answer: bytes) -> None:
+    async def test() -> None:
+        world = World()
+        (one, _), (other, _) = world.session(application_name="one"), world.session()
+        one.send(sent)
+        await world.settle()
+        first = world.servers[0].stream
+        assert b"set_config" in first.sent
+        assert sent not in first.sent
+        one.send(Terminate().encode())
+        one.close()
+        other.send(SELECT)
+        conn = world.conn()
+        conn.received(b"T\0\0\0\6\0\0D\0\0\0\6\0\0" + ROWLESS + READY)
+        if sent in first.sent:
+            conn.received(answer)
+        await world.settle()
+        assert first.closed
+        assert world.servers[1].stream.sent == SELECT
+        conn.lost()
+        await one.wait_closed()
+
+    run(test)
+
+
+def test_a_client_that_leaves_while_the_server_is_asked_gives_the_connection_back() -> None:
+    async def test() -> None:
+        world = World()
+        (one, _), (other, _) = world.session(), world.session()
+        one.send(CALL)
+        await world.settle()
+        world.conn().received(ROWLESS + READY)
+        one.send(Terminate().encode())
+        one.close()
+        other.send(SELECT)
+        sent = world.servers[0].stream.sent
+        assert b"pg_listening_channels" in sent
+        assert sent[-len(SELECT) :] != SELECT
+        world.conn().received(b"T\0\0\0\6\0\0" + ROWLESS + READY)
+        assert world.servers[0].stream.sent == sent + SELECT
+        await one.wait_closed()
+
+    run(test)
