@@ -204,7 +204,10 @@ class Proxy:
 
 async def _assemble(settings: Settings, given: _Given, stack: AsyncExitStack) -> Proxy:
     reading, state = given.first
-    veils = VeilHolder(enforced(reading), Metrics(), Clock(), on_floor=settings.upstream.login == "floor")
+    policy = enforced(reading)
+    if unknown := sorted(set(settings.pool.roles) - set(policy.roles)):  # one that comes with a reload is welcome
+        _log.warning("pool.roles names roles that no policy has", roles=tuple(unknown))
+    veils = VeilHolder(policy, Metrics(), Clock(), on_floor=settings.upstream.login == "floor")
     services = await build_services(settings, veils, stack)
     services.shadow.take(reading.shadow)
     door = await open_door(services.dsn, given.credentials, stack)

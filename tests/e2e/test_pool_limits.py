@@ -178,6 +178,15 @@ def test_modes_of_single_roles(pooled_dsn: str, serve: Serve, tmp_path: Path) ->
 # Masked roles
 
 
+def test_a_role_that_no_policy_has_is_told(pooled_dsn: str, serve: Serve, tmp_path: Path) -> None:
+    shared = open_shared(
+        pooled_dsn, serve, tmp_path, mode="session", roles={"btach": "transaction", "dba": "transaction"}
+    )
+    line = next(line for line in shared.proxy.output().splitlines() if "pool.roles names roles" in line)
+    assert "btach" in line
+    assert "dba" not in line
+
+
 def test_masked_sessions_find_names_where_they_look(shared: Shared) -> None:
     with shared.connect("analyst") as one, shared.connect("analyst") as other:
         one.execute("SET search_path TO other, public")
