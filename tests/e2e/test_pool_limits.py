@@ -179,9 +179,8 @@ def test_modes_of_single_roles(pooled_dsn: str, serve: Serve, tmp_path: Path) ->
 
 
 def test_a_role_that_no_policy_has_is_told(pooled_dsn: str, serve: Serve, tmp_path: Path) -> None:
-    shared = open_shared(
-        pooled_dsn, serve, tmp_path, mode="session", roles={"btach": "transaction", "dba": "transaction"}
-    )
+    roles = {"btach": "transaction", "dba": "transaction"}
+    shared = open_shared(serve, pooled_dsn, tmp_path / "roles", mode="session", roles=roles)
     line = next(line for line in shared.proxy.output().splitlines() if "pool.roles names roles" in line)
     assert "btach" in line
     assert "dba" not in line
