@@ -12,9 +12,7 @@ import struct
 
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import HEADER_SIZE, Code
-
-MAX_NAME = 63
-"""Bytes of a name that PostgreSQL looks at (NAMEDATALEN - 1)."""
+from proxy.wire.peek import MAX_NAME
 
 PREFIX = b"pgveil_s_"
 _KEY = secrets.token_bytes(16)

@@ -23,7 +23,6 @@ import secrets
 from collections.abc import Mapping
 
 from proxy.leaseframes import (
-    MAX_NAME,
     PREFIX,
     bound_name,
     close_frame,
@@ -41,6 +40,7 @@ from proxy.refusals import POISON_NAME, stale_response
 from proxy.serverconn import Conn
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import HEADER_SIZE, Code
+from proxy.wire.peek import MAX_NAME
 from proxy.wire.replies import Expected, Request
 
 _REFUSED = POISON_NAME.encode()

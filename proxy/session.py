@@ -61,6 +61,7 @@ from proxy.wire.peek import (
     names_within,
     pack_query,
     portal_within,
+    significant,
     statement_text,
     text_within,
 )
@@ -432,10 +433,11 @@ class Session:
             talk.watch_end(entry)
             talk.watch(statement, entry)
         else:
-            entry = Expected(Request.PARSE, Note(statement, message.name), plain=True)
+            name = significant(message.name)
+            entry = Expected(Request.PARSE, Note(statement, name), plain=True)
             talk.send(data, entry)
             if talk.masked:
-                talk.prepared.statements.sent(message.name, statement, entry)
+                talk.prepared.statements.sent(name, statement, entry)
 
     def _refuse(
         self, message: Query | Parse | None, error: ErrorResponse, sql: str | bytes = b"", *, decided: bool = False
@@ -566,7 +568,8 @@ class Session:
         message = decode_frontend(frame)
         if not isinstance(message, Close):
             raise ProtocolError(f"{type(message).__name__} is no Close")
-        self._talk.send(frame.raw, Expected(Request.CLOSE, Note(name=message.name, kind=message.kind), plain=True))
+        note = Note(name=significant(message.name), kind=message.kind)
+        self._talk.send(frame.raw, Expected(Request.CLOSE, note, plain=True))
 
     # The rest
 

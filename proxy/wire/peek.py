@@ -6,8 +6,13 @@ https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.errors import ProtocolError
 from proxy.wire.codec import HEADER, HEADER_SIZE, Bytes, Code
+
+MAX_NAME: Final = 63
+"""Bytes of a name that PostgreSQL looks at (NAMEDATALEN - 1)."""
 
 
 def statement_text(raw: Bytes, limit: int) -> bytes:
@@ -77,5 +82,15 @@ def _end_of_name(data: bytes, start: int, stop: int) -> int:
 
 
 def _name(data: bytes, start: int, stop: int) -> str:
-    """As `codec.Reader.name` has it."""
-    return data[start:stop].decode(errors="surrogateescape") if stop > start else ""
+    """As `codec.Reader.name` has it, cut as `significant` cuts."""
+    return data[start : min(stop, start + MAX_NAME)].decode(errors="surrogateescape") if stop > start else ""
+
+
+def significant(name: str) -> str:
+    """What PostgreSQL looks at of a statement's or portal's name: two that begin alike are one.
+
+    https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+    """
+    if len(name) * 4 <= MAX_NAME:
+        return name
+    return name.encode(errors="surrogateescape")[:MAX_NAME].decode(errors="surrogateescape")
