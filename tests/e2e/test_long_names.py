@@ -74,3 +74,10 @@ def test_a_name_that_begins_like_another_is_taken(proxy: Pgveil) -> None:
         assert not client.reply().error
         assert not prepare(client, LONG + "2", "SELECT 1").error
         assert run(client, "", LONG + "4", "").data == [struct.pack("!hi", 1, 1) + b"1"]
+
+
+def test_limits_hold_for_names_that_sql_has_cut(proxy: Pgveil) -> None:
+    with RawClient(proxy.host, proxy.port, "analyst", DATABASE) as client:
+        assert not client.simple(f'PREPARE "{LONG}1" AS {SLOW}').error
+        assert run(client, "", LONG + "2", "").error["C"] == "57014"
+        assert client.simple(f'EXECUTE "{LONG}3"').error["C"] == "57014"
