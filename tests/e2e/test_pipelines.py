@@ -41,34 +41,6 @@ def prepared(place: Place) -> list[str]:
         return lines
 
 
-def errors(place: Place) -> list[str]:
-    """An error skips what follows to the next sync, and nothing beyond it."""
-    lines = []
-    with connect(place) as connection:
-        for wrong in (
-            "SELECT 1 / 0",
-            "SELEC",
-            "SELECT nothing FROM hr.emp",
-            "SELECT 'x'::int",
-            "SELECT ssn FROM nowhere",
-        ):
-            try:
-                with connection.pipeline() as pipeline:
-                    before = connection.execute(PEOPLE, (1,))
-                    pipeline.sync()
-                    connection.execute(wrong.encode())
-                    connection.execute(PEOPLE, (2,))
-                    pipeline.sync()
-                    after = connection.execute(PEOPLE, (3,))
-            except psycopg.Error as error:
-                lines.append(f"{error.sqlstate} {error.diag.message_primary} {error.diag.statement_position}")
-            lines += [repr(before.fetchall()), connection.info.transaction_status.name]
-            with connection.pipeline():
-                after = connection.execute(PEOPLE, (3,))
-            lines.append(repr(after.fetchall()))
-    return lines
-
-
 def nested(place: Place) -> list[str]:
     with connect(place) as connection, connection.pipeline() as outer:
         first = connection.execute(PEOPLE, (1,))
@@ -129,9 +101,10 @@ def _results(connection: pq.abc.PGconn, syncs: int) -> Iterator[str]:
         status = pq.ExecStatus(result.status)
         syncs -= status == pq.ExecStatus.PIPELINE_SYNC
         rows = [[result.get_value(row, i) for i in range(result.nfields)] for row in range(result.ntuples)]
-        sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE)
+        fields = pq.DiagnosticField
+        wrong = [result.error_field(f) for f in (fields.SQLSTATE, fields.MESSAGE_PRIMARY, fields.STATEMENT_POSITION)]
         transaction = pq.TransactionStatus(connection.transaction_status).name
-        yield f"{status.name} {result.command_status!r} {rows} {sqlstate!r} {transaction}"
+        yield f"{status.name} {result.command_status!r} {rows} {wrong} {transaction}"
 
 
 def _piped(place: Place, send: Callable[[pq.abc.PGconn], int]) -> list[str]:
@@ -196,8 +169,32 @@ def _implicit_transaction(raw: pq.abc.PGconn) -> int:
     return 5
 
 
+def _errors(raw: pq.abc.PGconn) -> int:
+    """An error skips what follows to the next sync, and nothing beyond it."""
+    wrongs = (
+        b"SELECT 1 / 0",
+        b"SELEC",
+        b"SELECT nothing FROM hr.emp",
+        b"SELECT 'x'::int",
+        b"SELECT ssn FROM nowhere",
+    )
+    for wrong in wrongs:
+        raw.send_query_params(ONE, [b"1"])
+        raw.pipeline_sync()
+        raw.send_query_params(wrong, [])
+        raw.send_query_params(ONE, [b"2"])
+        raw.pipeline_sync()
+        raw.send_query_params(ONE, [b"3"])
+        raw.pipeline_sync()
+    return 3 * len(wrongs)
+
+
 def statements(place: Place) -> list[str]:
     return _piped(place, _statements)
+
+
+def errors(place: Place) -> list[str]:
+    return _piped(place, _errors)
 
 
 def syncs_unflushed(place: Place) -> list[str]:
@@ -208,7 +205,7 @@ def implicit_transaction(place: Place) -> list[str]:
     return _piped(place, _implicit_transaction)
 
 
-PROGRAMS = [plain, prepared, errors, nested, transactions, statements, syncs_unflushed, implicit_transaction]
+PROGRAMS = [plain, prepared, nested, transactions, statements, errors, syncs_unflushed, implicit_transaction]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
