@@ -64,7 +64,7 @@ class TwoVeils:
         types: tuple[int, ...] = (),
     ) -> Plan | Refusal:
         """The decision. AssertionError where the two differ in anything that can be told."""
-        known = self._warm._plans.get((self._warm._desk(identity, search_path, temps, types), False, sql))
+        known = self._warm._plans.get((self._warm.desk(identity, search_path, temps, types), False, sql))
         before = self._warm.afresh
         found = self._warm.decide(sql, identity, search_path, temps, types)
         wanted = self.cold.decide(sql, identity, search_path, temps, types)

@@ -75,7 +75,7 @@ class ShapedVeil:
             return self._cold.decide(text, *asked)
 
         wanted = afresh(sql)
-        lines = outline(sql)
+        lines = outline(sql.encode())
         shape = proven(sql, wanted, afresh) if lines is not None and isinstance(wanted, Plan) else None
         if lines is None or shape is None:
             return wanted
@@ -84,13 +84,15 @@ class ShapedVeil:
         random = Random(sql)
         for _ in range(OTHERS):
             warm.decide(varied(sql, random, kept=shape[0].numbers), *asked)
-        desk = warm._desk(*asked[:3], asked.types if warm._asks_types else ())
-        found = warm._shapes.plan(desk, sql, lines)
-        if found is None:
+        seen = warm.sight(warm.desk(*asked), sql.encode())
+        if seen is None:
             return wanted
         self.shaped += 1
+        found = seen.shape.plan(sql, lines[1])
         try:
             assert_same(found, wanted)
         except AssertionError:
             raise ShapesDifferError(sql) from None
+        if (seen.text() or sql.encode()) != found.sql.encode():
+            raise ShapesDifferError(sql)
         return found

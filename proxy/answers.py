@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from proxy.conversation import READ_BY, Conversation, Entry, Note
+from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import ProtocolError, UpstreamError
 from proxy.limits import passed_before
+from proxy.parameters import reported
 from proxy.policy.plan import Effect, PlannedStatement
 from proxy.policy.rules import StatementKind
 from proxy.ports import Watcher
@@ -43,31 +44,9 @@ from proxy.wire.replies import PART, Request
 ROWS: Final = frozenset({Code.DATA_ROW, Code.COPY_DATA})
 """What passes without a look inside."""
 
-REPORTED: Final = frozenset(
-    {
-        "application_name",
-        "client_encoding",
-        "DateStyle",
-        "default_transaction_read_only",
-        "in_hot_standby",
-        "integer_datetimes",
-        "IntervalStyle",
-        "is_superuser",
-        "scram_iterations",
-        "search_path",
-        "server_encoding",
-        "server_version",
-        "session_authorization",
-        "standard_conforming_strings",
-        "TimeZone",
-    }
-)
-"""The settings that PostgreSQL itself reports; an extension's may hold anything, and is kept from masked roles."""
-
-FIXED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
-"""What a masked session's SQL is read by. Another value means that it got past the veil."""
-
 _STATUSES: Final = {ReadyForQuery(status).encode(): status for status in (IDLE, IN_TRANSACTION, FAILED)}
+_LETTERS: Final = {ord(status): status for status in _STATUSES.values()}
+_READY_LENGTH: Final = 5
 FATAL: Final = frozenset({"FATAL", "PANIC"})
 _UNREAD: Final = frozenset(
     {
@@ -122,9 +101,9 @@ class Answers:
                 if part == PART:
                     pos = stop
             if tag == Code.READY_FOR_QUERY:
-                status = _STATUSES.get(data[pos:stop])
-                if status is None:
+                if length != _READY_LENGTH or data[stop - 1] not in _LETTERS:
                     return pos
+                status = _LETTERS[data[stop - 1]]
                 replies.pop()
                 talk.ready(status=status)
             else:
@@ -367,22 +346,8 @@ class Answers:
         message = decode_backend(frame)
         if not isinstance(message, ParameterStatus):
             raise UpstreamError("the server's ParameterStatus cannot be read")
-        check_parameter(message)
-        if message.name == "search_path":
-            try:
-                talk.path.reported(message.value)
-            except ValueError:
-                raise UpstreamError("the server's search_path cannot be read") from None
-        if message.name in READ_BY:
-            talk.settings[message.name] = message.value
-        if message.name in REPORTED:
+        if reported(talk, message):
             talk.to_client.append(frame.raw)
-
-
-def check_parameter(message: ParameterStatus) -> None:
-    """Raises UpstreamError where a masked session's SQL would be read otherwise than the veil reads it."""
-    if message.name in FIXED and message.value.lower() != FIXED[message.name].lower():
-        raise UpstreamError(f"{message.name} has changed under a masked session, which is ended")
 
 
 def _note(entry: Entry) -> Note:

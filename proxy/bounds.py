@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.conversation import Conversation
+from proxy.errors import StoppedError
 from proxy.limits import Deadline, Slot, deadline
 from proxy.ports import Services
 from proxy.prepared import Statement
 from proxy.pricing import over_cost
 from proxy.refusals import refusal_response
-from proxy.wire.messages import ErrorResponse
+from proxy.stoppable import Stoppable
+from proxy.wire.messages import ErrorResponse, error_response
 
 _OF_LIMITS: Final = "53400"
 
@@ -22,11 +24,12 @@ _OF_LIMITS: Final = "53400"
 class Bounds:
     """Of one session."""
 
-    __slots__ = ("_of_section", "_services", "_slot", "_talk")
+    __slots__ = ("_of_section", "_services", "_slot", "_stoppable", "_talk")
 
-    def __init__(self, talk: Conversation, services: Services) -> None:
+    def __init__(self, talk: Conversation, services: Services, stoppable: Stoppable) -> None:
         self._talk = talk
         self._services = services
+        self._stoppable = stoppable
         self._slot = Slot(services.running, talk.identity.roles)
         self._of_section: Deadline | None = None
 
@@ -73,9 +76,13 @@ class Bounds:
         return found
 
     async def price(self, statement: Statement, limit: float) -> ErrorResponse | None:
-        """The refusal of what costs more than `limit`."""
+        """The refusal of what costs more than `limit`, or of what the client does not wait for any longer."""
         talk = self._talk
-        refusal = await over_cost(self._services.price, statement, limit, talk.identity.user, talk.settings)
+        work = over_cost(self._services.price, statement, limit, talk.identity.user, talk.settings)
+        try:
+            refusal = await self._stoppable.run(work)
+        except StoppedError as error:
+            return error_response(error)
         if refusal is not None and refusal.sqlstate == _OF_LIMITS:
             self._services.watcher.limited("max_cost")
         return refusal

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from proxy.limits import Deadline
 from proxy.policy.plan import Effect, Plan
 from proxy.policy.rules import Identity
+from proxy.policy.shapes import Sighted
 from proxy.prepared import Prepared, Statement
 from proxy.scrub import Position, nowhere
 from proxy.searchpath import SearchPath
@@ -51,7 +52,7 @@ class Note:
         name: str = "",
         kind: str = "",
         deadline: Deadline | None = None,
-        plan: Plan | None = None,
+        plan: Plan | Sighted | None = None,
     ) -> None:
         self.statement = statement
         self.name = name

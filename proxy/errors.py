@@ -73,6 +73,12 @@ class UpstreamUnavailableError(UpstreamError):
     sqlstate = "08001"
 
 
+class StoppedError(PgveilError):
+    """The client's: it has asked for what it was waiting for to stop (SQLSTATE 57014)."""
+
+    sqlstate = "57014"
+
+
 class ShutdownError(PgveilError):
     """Ours, on purpose: the proxy is going down (SQLSTATE 57P01)."""
 

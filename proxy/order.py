@@ -21,7 +21,7 @@ FLUSH: Final = Flush().encode()
 
 
 class Line(Protocol):
-    """What can stop the line. `relay` does."""
+    """What can stop the line. `halt` does."""
 
     def hold(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Takes no further message from the client until `work` is done."""

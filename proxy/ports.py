@@ -11,8 +11,10 @@ from typing import Any, Protocol
 
 from proxy.errors import PgveilError
 from proxy.limits import Running
+from proxy.policy.decide import Desk
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.rules import Identity
+from proxy.policy.shapes import Sighted
 from proxy.wire.buffer import MAX_FRAME
 from proxy.wire.messages import ErrorResponse
 
@@ -38,6 +40,16 @@ class VeilPort(Protocol):
         temps: frozenset[str] = frozenset(),
         types: tuple[int, ...] = (),
     ) -> Plan | Refusal: ...
+
+    def desk(
+        self,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Desk: ...
+
+    def sight(self, desk: Desk, text: bytes) -> Sighted | None: ...
 
     def decide_apart(
         self,
@@ -131,8 +143,11 @@ class Watcher(Protocol):
     def passed(self, text: bytes) -> None:
         """As `statement`, of one of a bypass identity."""
 
-    def sent(self, sql: str, plan: Plan, seconds: float, path: tuple[str, ...], temps: frozenset[str]) -> None:
-        """As `statement`, of one whose plan takes nothing but sending it."""
+    def sent(
+        self, text: bytes, plan: Plan, seconds: float | None, path: tuple[str, ...], temps: frozenset[str]
+    ) -> None:
+        """As `statement`, of one whose plan takes nothing but sending it. `plan` may be that of another text of its
+        shape; `seconds` is None then, as it was not decided on."""
 
     def ask(self, outcome: str, seconds: float) -> None: ...
     def upstream_error(self, sqlstate: str) -> None: ...

@@ -15,11 +15,11 @@ from functools import lru_cache, partial
 from typing import Any, Protocol
 
 from proxy.admission import upstream_parameters
-from proxy.answers import REPORTED, check_parameter
 from proxy.conversation import READ_BY, Conversation
 from proxy.errors import AuthorizationError, InternalError, PgveilError, UpstreamError
 from proxy.handshake import Arrival, Door, authenticate, read_startup
 from proxy.lease import Lease
+from proxy.parameters import REPORTED, check_parameter
 from proxy.patience import Patience
 from proxy.policy.rules import Identity
 from proxy.pooling import Borrowed, Entry, Pooling

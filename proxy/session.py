@@ -14,7 +14,6 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -22,32 +21,30 @@ from typing import Final
 
 from proxy.age import Age
 from proxy.bounds import Bounds
-from proxy.conversation import Conversation, Entry, Note, is_simple
+from proxy.conversation import Conversation, Entry, Note
 from proxy.errors import PgveilError, ProtocolError
+from proxy.extended import Extended
 from proxy.nl.carriers import Question, find_question, may_ask
-from proxy.order import FLUSH, Line, Order, position_in
+from proxy.order import Line, Order, position_in
+from proxy.passing import MAX_ASKING, MAX_OWED, REQUESTS, Passing, may_be_question
 from proxy.policy.plan import Plan, Refusal
-from proxy.policy.rules import StatementKind
 from proxy.ports import Asking, Services, StatementEvent
 from proxy.prepared import Statement
 from proxy.refusals import (
     CANCELLED,
     NO_FUNCTION_CALL,
     TOO_LONG,
-    TOO_MANY_NAMES,
     placed_response,
     poison_for,
     poison_query,
     refusal_response,
 )
-from proxy.results import tally_of
-from proxy.verdict import LARGE_TEXT, Decided, decide_apart, decide_here, shown_for
-from proxy.wire.buffer import SMALL_FRAME, Frame, Run, length_at
-from proxy.wire.codec import HEADER_SIZE, Bytes, Code, EncodingError
+from proxy.stoppable import Stoppable
+from proxy.verdict import LARGE_TEXT, decide_apart, decide_here
+from proxy.wire.buffer import Frame, Run
+from proxy.wire.codec import HEADER_SIZE, Code, EncodingError
 from proxy.wire.messages import (
     FAILED,
-    STATEMENT,
-    Close,
     ErrorResponse,
     Parse,
     Query,
@@ -56,138 +53,47 @@ from proxy.wire.messages import (
     notice_response,
 )
 from proxy.wire.peek import (
-    bind_names,
-    execute_portal,
-    names_within,
-    pack_query,
-    portal_within,
     significant,
     statement_text,
-    text_within,
 )
 from proxy.wire.replies import Expected, Request
 
-MAX_OWED: Final = 10_000
-"""Messages that may be sent ahead of their replies before the line stops until those have come."""
-
 MAX_STATEMENT: Final = 256 * 1024
 """Bytes of a masked role's statement; longer ones would keep everybody waiting while they are analysed."""
-MAX_ASKING: Final = 16 * 1024
-"""Bytes of a text that may hold a question."""
-
-TAKEN: Final = -1
-"""See `Session.pass_on`."""
 
 _QUERY: Final = Code.QUERY
 _PARSE: Final = Code.PARSE
-_MIN_LENGTH: Final = HEADER_SIZE - 1
-_REQUESTS: Final = {
-    Code.QUERY: Request.QUERY,
-    Code.PARSE: Request.PARSE,
-    Code.BIND: Request.BIND,
-    Code.DESCRIBE: Request.DESCRIBE,
-    Code.EXECUTE: Request.EXECUTE,
-    Code.CLOSE: Request.CLOSE,
-    Code.SYNC: Request.SYNC,
-    Code.FUNCTION_CALL: Request.FUNCTION_CALL,
-}
-"""What is answered."""
-_KNOWN: Final = frozenset({*_REQUESTS, Code.FLUSH, Code.COPY_DONE, Code.COPY_FAIL, Code.TERMINATE})
-_NAMES: Final = frozenset({Code.DESCRIBE, Code.EXECUTE, Code.CLOSE, Code.SYNC})
-"""What has SMALL_FRAME bytes at most."""
-_PASSED: Final[dict[int, Entry]] = {tag: Expected(request, plain=True) for tag, request in _REQUESTS.items()}
-"""For what passes as it came: nothing is remembered of it, so all sessions share these."""
+_KNOWN: Final = frozenset({*REQUESTS, Code.FLUSH, Code.COPY_DONE, Code.COPY_FAIL, Code.TERMINATE})
 
 
 class Session:
     """The client's side of one session."""
 
-    __slots__ = ("_age", "_asking", "_cancelled", "_line", "_services", "_talk", "_veils", "_watcher", "bounds")
+    __slots__ = (
+        "_age",
+        "_asker",
+        "_extended",
+        "_line",
+        "_stoppable",
+        "_talk",
+        "_veils",
+        "_watcher",
+        "bounds",
+        "passing",
+    )
 
     def __init__(self, talk: Conversation, services: Services, line: Line) -> None:
         self._talk = talk
-        self._services = services
+        self._asker = services.asker
         self._veils = services.veils
         self._watcher = services.watcher
         self._line = line
+        self._stoppable = Stoppable()
         self._age = Age(talk, services.veils)
-        self.bounds = Bounds(talk, services)
-        self._asking = self._cancelled = False
-
-    def pass_on(self, data: bytes) -> int:
-        """How many bytes at the start of a chunk go to the server as they are: whole messages that need nothing more.
-
-        They are expected answers to already. 0 where something is in the way: what is skipped, COPY, a deadline.
-        TAKEN: it was one message, and it was dealt with as `take` does.
-        """
-        talk, replies = self._talk, self._talk.replies
-        if not replies.open or self.bounds.timed:
-            return 0
-        if talk.masked:
-            return self._pass_judged(data)
-        pos, end = 0, len(data)
-        while end - pos >= HEADER_SIZE and len(replies) < MAX_OWED:
-            tag, length = data[pos], length_at(data, pos)
-            entry, stop = _PASSED.get(tag), pos + 1 + length
-            if entry is None or length < _MIN_LENGTH or stop > end or (length > SMALL_FRAME and tag in _NAMES):
-                break
-            if tag in (_QUERY, _PARSE):
-                text = text_within(data, pos, stop, MAX_ASKING)
-                if _may_ask(text):
-                    break
-                self._watcher.passed(text)
-            replies.push(entry)
-            pos = stop
-        return pos
-
-    def _pass_judged(self, data: bytes) -> int:
-        """The same of a masked session: one text that needs no more than the veil, or messages about names that are
-        certain. The rest is left for `take`, which judges these as this does."""
-        talk, replies = self._talk, self._talk.replies
-        if talk.overdue is not None or talk.waits_for is not None:
-            return 0
-        pos, end = 0, len(data)
-        while end - pos >= HEADER_SIZE and len(replies) < MAX_OWED:
-            tag, length = data[pos], length_at(data, pos)
-            stop = pos + 1 + length
-            if length < _MIN_LENGTH or length > SMALL_FRAME or stop > end:
-                break
-            if tag == _QUERY:
-                return TAKEN if pos == 0 and stop == end and self._plainly(data) else pos
-            entry = self._named(data, pos, stop)
-            if entry is None:
-                break
-            replies.push(entry)
-            pos = stop
-        return pos
-
-    def _named(self, data: bytes, pos: int, stop: int) -> Entry | None:
-        """What is expected for a message about a name that takes nothing but sending it; None: it takes more."""
-        talk, tag = self._talk, data[pos]
-        entry: Entry
-        if tag == Code.DESCRIBE:
-            return _PASSED[Code.DESCRIBE]
-        if tag == Code.SYNC:
-            if talk.path.at_risk or stop - pos != HEADER_SIZE:
-                return None
-            talk.prepared.synced()
-            return _PASSED[Code.SYNC]
-        try:
-            if tag == Code.BIND:
-                portal, name = names_within(data, pos, stop)
-                statement = self._usual(name)
-                if statement is None:
-                    return None
-                entry = Expected(Request.BIND, Note(statement, portal), plain=True)
-                talk.prepared.portals.sent(portal, statement, entry)
-                return entry
-            if tag == Code.EXECUTE:
-                statement = talk.prepared.portals.certain(portal_within(data, pos, stop))
-                if statement is not None and self._is_current(statement):
-                    return Expected(Request.EXECUTE, Note(statement), plain=True)
-        except ProtocolError:  # `take` raises it in its turn
-            return None
-        return None
+        self.bounds = Bounds(talk, services, self._stoppable)
+        self.passing = Passing(talk, services, self.bounds, self._decide)
+        refuse = partial(self._refuse, None)
+        self._extended = Extended(talk, line, self._age, self.bounds, self.passing, refuse)
 
     def take(self, frame: Frame) -> None:
         """One message of the client. Raises ProtocolError for one that has no place here."""
@@ -200,9 +106,11 @@ class Session:
             self._statement(frame)
         elif tag == Code.SYNC:
             self._sync(frame)
-        elif tag in _REQUESTS:
-            if not (talk.masked and self._judged(frame)):
-                self._pass(frame, _REQUESTS[tag])
+        elif tag in REQUESTS:
+            if talk.masked:
+                self._judge(frame)
+            else:
+                self._pass(frame, REQUESTS[tag])
         elif tag == Code.TERMINATE:
             talk.to_upstream.append(frame.raw)
             self._line.leave()
@@ -211,15 +119,24 @@ class Session:
         else:
             self._copy_ends(frame)
 
+    def _judge(self, frame: Frame) -> None:
+        """What a masked session's messages about names go through. PostgreSQL answers one that it cannot read with an
+        error and goes on, so one that cannot be read here is refused, and no more."""
+        try:
+            if not self._judged(frame):
+                self._pass(frame, REQUESTS[frame.tag])
+        except ProtocolError as error:
+            self._refuse(None, error_response(error))
+
     def _judged(self, frame: Frame) -> bool:
-        """What a masked session's messages about names go through; False: it is for the server alone to judge."""
+        """False: it is for the server alone to judge."""
         tag = frame.tag
         if tag == Code.BIND:
-            self._bind(frame)
+            self._extended.bind(frame)
         elif tag == Code.EXECUTE:
-            self._execute(frame)
+            self._extended.execute(frame)
         elif tag == Code.CLOSE:
-            self._close(frame)
+            self._extended.close(frame)
         elif tag == Code.FUNCTION_CALL:
             self._function_call()
         elif tag == Code.DESCRIBE:
@@ -235,12 +152,11 @@ class Session:
             return
         if run.tag in (_QUERY, _PARSE):
             self._watcher.passed(b"")
-        self._talk.send(run.raw, Expected(_REQUESTS[run.tag], plain=True))
+        self._talk.send(run.raw, Expected(REQUESTS[run.tag], plain=True))
 
     def cancel(self) -> bool:
         """The client wants what runs to stop. True: it runs here, and what `hold` was given is to be cancelled."""
-        self._cancelled = self._asking
-        return self._asking
+        return self._stoppable.stop()
 
     # The line
 
@@ -249,16 +165,16 @@ class Session:
         talk = self._talk
         if not talk.masked:
             text = statement_text(frame.raw, MAX_ASKING)
-            if not _may_ask(text):
+            if not may_be_question(text):
                 self._watcher.passed(text)
-                self._pass(frame, _REQUESTS[frame.tag])
+                self._pass(frame, REQUESTS[frame.tag])
                 return
         if talk.replies.skipping:
             return
         unsettled = talk.waits_for if talk.masked else None
         if unsettled is not None:
             self._line.wait(frame, unsettled)
-        elif not (talk.masked and frame.tag == _QUERY and self._plainly(frame.raw)):
+        elif not (talk.masked and frame.tag == _QUERY and self.passing.text(bytes(frame.raw))):
             self._at_length(frame)
 
     def _at_length(self, frame: Frame) -> None:
@@ -266,10 +182,11 @@ class Session:
         talk = self._talk
         try:
             message = decode_frontend(frame)
-        except ProtocolError:
+        except ProtocolError as error:
             if talk.masked:
-                raise
-            self._pass(frame, _REQUESTS[frame.tag])  # the server will say so
+                self._refuse(Query(b"") if frame.tag == _QUERY else None, error_response(error))
+            else:
+                self._pass(frame, REQUESTS[frame.tag])  # the server will say so
             return
         if not isinstance(message, Query | Parse):
             raise ProtocolError(f"{type(message).__name__} is no statement")
@@ -290,38 +207,6 @@ class Session:
             else:
                 self._question(order, question)
 
-    def _plainly(self, message: Bytes) -> bool:
-        """The short way of a Query's text that is no question: most plans take nothing but sending them.
-
-        False: nothing was done, it may be one, or is none that can be decided on here."""
-        size = len(message)
-        if size > LARGE_TEXT:
-            return False
-        raw = bytes(message)
-        if raw[size - 1] != 0:
-            return False
-        started = perf_counter()
-        try:
-            sql = raw[HEADER_SIZE : size - 1].decode()
-        except UnicodeDecodeError:
-            return False
-        if "ask" in sql.lower() or "\0" in sql:
-            return False
-        talk, veils = self._talk, self._veils
-        path, temps = talk.path.schemas, talk.path.temps
-        generation = veils.generation  # before the veil: time may end the one, and not yet the other
-        verdict = veils.veil.decide(sql, talk.identity, path, temps)
-        if isinstance(verdict, Refusal) or not is_simple(verdict):
-            decided = Decided(verdict, generation, shown_for(veils, verdict, sql, talk.scope, None))
-            self._decide(Order(Query(sql.encode()), sql, raw, decided=decided))
-            return True
-        self._watcher.sent(sql, verdict, perf_counter() - started, path, temps)
-        entry: Entry = Expected(Request.QUERY, Note(plan=verdict), plain=True)
-        talk.send(pack_query(verdict.sql) if verdict.rewritten else raw, entry)
-        if talk.path.at_risk:
-            talk.unsettled = entry
-        return True
-
     def _question(self, order: Order, question: Question) -> None:
         """The agent works on it; not in a failed transaction, where the server answers nothing."""
         if self._talk.status == FAILED and not self._talk.busy:
@@ -332,24 +217,20 @@ class Session:
     async def _ask(self, order: Order, question: Question) -> None:
         started, talk = perf_counter(), self._talk
         asking = Asking(talk.identity, talk.path.schemas)
-        self._asking = True
         try:
-            written = tuple([(await self._services.asker.resolve(text, asking)).sql for text in question.texts])
+            written = await self._stoppable.run(self._written(question, asking))
         except PgveilError as error:
             self._watcher.ask(error.sqlstate, perf_counter() - started)
             self._refuse(order.message, error_response(error), order.sql)
-        except asyncio.CancelledError:
-            if not self._cancelled:
-                raise
-            self._watcher.ask(CANCELLED.sqlstate, perf_counter() - started)
-            self._refuse(order.message, refusal_response(CANCELLED), order.sql)
         else:
             self._watcher.ask("answered", perf_counter() - started)
             sql = question.replace(*written)
             position = position_in(question, written)
             self._decide(replace(order, sql=sql, raw=None, position=position, generated=written))
-        finally:
-            self._asking = self._cancelled = False
+
+    async def _written(self, question: Question, asking: Asking) -> tuple[str, ...]:
+        """The SQL for each text of the question."""
+        return tuple([(await self._asker.resolve(text, asking)).sql for text in question.texts])
 
     def _decide(self, order: Order) -> None:
         """The veil's word on it. A name that the catalogue does not have is looked for once more."""
@@ -363,7 +244,7 @@ class Session:
         if len(order.sql) > LARGE_TEXT and order.decided is None:
             self._line.hold(partial(self._decide_apart, order, types))
             return
-        verdict, generation, shows = order.decided or decide_here(self._services.veils, order.sql, scope, types)
+        verdict, generation, shows = order.decided or decide_here(self._veils, order.sql, scope, types)
         if isinstance(verdict, Refusal):
             if verdict.unknown is not None and not order.refreshed:
                 self._line.hold(lambda: self._refresh(replace(order, decided=None)))
@@ -380,11 +261,11 @@ class Session:
 
     async def _decide_apart(self, order: Order, types: tuple[int, ...] | None) -> None:
         """A text of this size would hold everybody else's sessions."""
-        decided = await decide_apart(self._services.veils, order.sql, self._talk.scope, types)
+        decided = await decide_apart(self._veils, order.sql, self._talk.scope, types)
         self._decide(replace(order, decided=decided))
 
     async def _refresh(self, order: Order) -> None:
-        await self._services.veils.refresh()
+        await self._veils.refresh()
         self._decide(replace(order, refreshed=True))
 
     def _admit(self, order: Order, statement: Statement, seconds: float) -> None:
@@ -403,22 +284,11 @@ class Session:
 
     async def _price(self, order: Order, statement: Statement, limit: float) -> None:
         """PostgreSQL's estimate; then it is decided again, for the policy may have changed meanwhile."""
-        refusal = await self._priced(statement, limit)
+        refusal = await self.bounds.price(statement, limit)
         if refusal is None:
             self._decide(replace(order, priced=(statement.plan.sql, limit), decided=None))
         else:
             self._refuse(order.message, refusal, order.sql)
-
-    async def _priced(self, statement: Statement, limit: float) -> ErrorResponse | None:
-        self._asking = True
-        try:
-            return await self.bounds.price(statement, limit)
-        except asyncio.CancelledError:
-            if not self._cancelled:
-                raise
-            return refusal_response(CANCELLED)
-        finally:
-            self._asking = self._cancelled = False
 
     def _send(self, order: Order, statement: Statement) -> None:
         """Upstream, with the notice of what was written for a question before its reply."""
@@ -455,121 +325,7 @@ class Session:
         if self._talk.masked:
             self._refuse(message, error_response(error), message.query)
         else:
-            self._pass(frame, _REQUESTS[frame.tag])
-
-    # What names a statement that was decided
-
-    def _bind(self, frame: Frame, paid: str | None = None) -> None:
-        """`paid`: the text whose cost was found to be within the limit."""
-        talk = self._talk
-        if talk.replies.skipping:
-            return
-        portal, name = bind_names(frame.raw)
-        usual = self._usual(name)
-        if usual is not None:
-            self._bind_to(frame, portal, usual)
-            return
-        unsettled = talk.waits_for or talk.prepared.unsure_statement(name)
-        if unsettled is not None:
-            self._line.wait(frame, unsettled)
-            return
-        if talk.prepared.portals.full:
-            self._refuse(None, refusal_response(TOO_MANY_NAMES))
-            return
-        refusal = self._age.of_name(name)
-        statement = talk.prepared.statements.find(name)
-        again = None if refusal is None else self._age.planned_again(name)
-        statement = statement if refusal is None else again
-        if statement is not None and statement.unpriced is not None:
-            if statement.plan.sql != paid:
-                self._line.hold(partial(self._price_again, frame, statement, statement.unpriced))
-                return
-            priced = replace(statement, priced=statement.unpriced)
-            talk.prepared.statements.renew(name, statement, priced)
-            statement, again = priced, again and priced
-        refusal = refusal if statement is None else self.bounds.room(statement)
-        if refusal is not None:
-            self._refuse(None, refusal)
-            return
-        if again is not None:
-            self._prepare_again(name, again)
-        if statement is not None and statement.plan.limits is not None:
-            statement = replace(statement, tally=tally_of(statement.plan))
-        self._bind_to(frame, portal, statement)
-
-    def _bind_to(self, frame: Frame, portal: str, statement: Statement | None) -> None:
-        talk = self._talk
-        entry: Entry = Expected(Request.BIND, Note(statement, portal, deadline=self.bounds.time(statement)), plain=True)
-        talk.send(frame.raw, entry)
-        if statement is not None:
-            talk.prepared.portals.sent(portal, statement, entry)
-
-    def _usual(self, name: str) -> Statement | None:
-        """The prepared statement, where binding it takes no more than that; None: it takes a closer look."""
-        prepared = self._talk.prepared
-        found = prepared.statements.certain(name)
-        return None if found is None or not self._is_current(found) or prepared.portals.full else found
-
-    def _is_current(self, statement: Statement) -> bool:
-        """Whether a statement may be run with nothing more to be asked: it was decided on as it would be now, reads,
-        and does nothing else to the session, without a limit."""
-        talk, plan = self._talk, statement.plan
-        if statement.generation != self._veils.generation or talk.waits_for is not None:
-            return False
-        if statement.temps != talk.path.temps or statement.path != talk.path.schemas or statement.asked:
-            return False
-        return is_simple(plan) and plan.statements[0].kind is StatementKind.SELECT
-
-    async def _price_again(self, frame: Frame, statement: Statement, limit: float) -> None:
-        """The policy limits the cost since the statement was prepared."""
-        refusal = await self._priced(statement, limit)
-        if refusal is None:
-            self._bind(frame, statement.plan.sql)
-        else:
-            self._refuse(None, refusal)
-
-    def _prepare_again(self, name: str, statement: Statement) -> None:
-        """Ahead of a Bind, in the client's place: it hears of it only if it fails."""
-        talk = self._talk
-        if name:
-            gone: Entry = Expected(Request.CLOSE, Note(name=name, kind=STATEMENT), ours=True)
-            talk.send(Close(STATEMENT, name).encode(), gone)
-        entry: Entry = Expected(Request.PARSE, Note(statement, name), ours=True)
-        talk.send(Parse(name, statement.plan.sql.encode(), statement.types or ()).encode(), entry)
-        talk.prepared.statements.sent(name, statement, entry)
-
-    def _execute(self, frame: Frame) -> None:
-        talk = self._talk
-        if talk.replies.skipping:
-            return
-        portal = execute_portal(frame.raw)
-        usual = talk.prepared.portals.certain(portal)
-        if usual is not None and self._is_current(usual):
-            talk.send(frame.raw, Expected(Request.EXECUTE, Note(usual), plain=True))
-            return
-        unsettled = talk.waits_for or talk.prepared.unsure_portal(portal)
-        if unsettled is not None:
-            self._line.wait(frame, unsettled)
-            return
-        refusal = self._age.of_portal(portal)
-        statement = talk.prepared.portal(portal)
-        refusal = refusal or self.bounds.room(statement)
-        if refusal is not None:
-            self._refuse(None, refusal)
-            return
-        note = Note(statement, deadline=self.bounds.time(statement))
-        entry: Entry = Expected(Request.EXECUTE, note, plain=statement is not None and is_simple(statement.plan))
-        talk.send(frame.raw, entry)
-        talk.watch(statement, entry)
-        if statement is not None and statement.plan.limits is not None:
-            talk.to_upstream.append(FLUSH)  # its end is to be known when it ends
-
-    def _close(self, frame: Frame) -> None:
-        message = decode_frontend(frame)
-        if not isinstance(message, Close):
-            raise ProtocolError(f"{type(message).__name__} is no Close")
-        note = Note(name=significant(message.name), kind=message.kind)
-        self._talk.send(frame.raw, Expected(Request.CLOSE, note, plain=True))
+            self._pass(frame, REQUESTS[frame.tag])
 
     # The rest
 
@@ -613,8 +369,3 @@ class Session:
         """So much is owed that the rest has to wait."""
         replies = self._talk.replies
         self._line.wait(frame, replies.mark())
-
-
-def _may_ask(text: bytes) -> bool:
-    """As `may_ask`, which is asked where the three letters are there at all."""
-    return b"ask" in text.lower() and may_ask(text)

@@ -137,10 +137,12 @@ class SessionWatch:
                 self._form, self._version = self._shared.form(self._identity, None), version
             self._audit.fill(self._form, self._number, text)
 
-    def sent(self, sql: str, plan: Plan, seconds: float, path: tuple[str, ...], temps: frozenset[str]) -> None:
+    def sent(
+        self, text: bytes, plan: Plan, seconds: float | None, path: tuple[str, ...], temps: frozenset[str]
+    ) -> None:
         """A statement whose plan takes nothing but sending it."""
         if self._shadow is not None and self._shadow.active:
-            self.statement(StatementEvent(sql, plan, None, seconds, path, (), temps))
+            self.statement(StatementEvent(text.decode(), plan, None, seconds or 0.0, path, (), temps))
             return
         if not self._is_like_the_last(plan):
             self._last = plan
@@ -148,11 +150,14 @@ class SessionWatch:
             self._form = None
         if self._tally is not None:
             self._tally.add()
-        self._planned.observe(seconds)
+        if seconds is None:
+            self._planned.least()
+        else:
+            self._planned.observe(seconds)
         if self._audit is not None:
             if self._form is None:
                 self._form = self._shared.form(self._identity, plan)
-            self._audit.fill(self._form, self._number, sql.encode("utf-8", "surrogatepass"))
+            self._audit.fill(self._form, self._number, text)
 
     def _is_like_the_last(self, plan: Plan) -> bool:
         """Whether what is counted and written is the same: plans of one shape share all that it is made of."""

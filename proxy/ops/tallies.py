@@ -39,3 +39,7 @@ class Buckets:
             index += 1
         self.counts[index] += 1
         self.total += value
+
+    def least(self) -> None:
+        """As `observe` of something too small to be worth a look at the clock."""
+        self.counts[0] += 1

@@ -25,7 +25,7 @@ from proxy.policy.refused import HINT, Refused
 from proxy.policy.relations import MaskedRelations
 from proxy.policy.rules import Identity, Predicates, StatementKind
 from proxy.policy.shapeproof import proven
-from proxy.policy.shapes import Outline, Shapes, outline
+from proxy.policy.shapes import Outline, Shapes, Sighted, outline
 from proxy.policy.trust import Trust
 
 CACHE_SIZE = 1024
@@ -107,17 +107,34 @@ class Veil:
             a Plan, whose `sql` is the text to send; or a Refusal with SQLSTATE 42501 (may not), 0A000 (cannot be
             analysed), 42601 (PostgreSQL's own syntax error), 42P01 or 42703 (no such relation or column).
         """
-        desk = self._desk(identity, search_path, temps, types if self._asks_types else ())
+        desk = self.desk(identity, search_path, temps, types)
         key = (desk, False, sql)
         found = self._plans.get(key)
         if found is not None:
             self._plans.move_to_end(key)
             return found
-        lines = outline(sql) if self._cache_size else None
-        shaped = None if lines is None else self._shapes.plan(desk, sql, lines)
-        if shaped is not None:
-            return shaped
+        lines = outline(sql.encode("utf-8", "surrogatepass")) if self._cache_size else None
+        shape = None if lines is None else self._shapes.find(desk, lines)
+        if lines is not None and shape is not None:
+            return shape.plan(sql, lines[1])
         return self._learnt(key, lines, Asked(identity, search_path, temps, types))
+
+    def desk(
+        self,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Desk:
+        """What a decision of this veil depends on beside the text; the arguments are those of `decide`."""
+        return self._desk(identity, search_path, temps, types if self._asks_types else ())
+
+    def sight(self, desk: Desk, text: bytes) -> Sighted | None:
+        """What `decide` says, at that desk, of a text (UTF-8) that differs from others in integers only; None where
+        none of its shape is known."""
+        lines = outline(text)
+        shape = None if lines is None else self._shapes.find(desk, lines)
+        return None if lines is None or shape is None else Sighted(shape, lines[1])
 
     def decide_apart(
         self,
@@ -137,7 +154,7 @@ class Veil:
     def decide_generated(self, sql: str, identity: Identity, search_path: tuple[str, ...]) -> Plan | Refusal:
         """As `decide`, for SQL that somebody else wrote in the session's name: one SELECT, and the function list holds
         for a bypass role too."""
-        key = (self._desk(identity, search_path, frozenset(), ()), True, sql)
+        key = (self.desk(identity, search_path), True, sql)
         found = self._plans.get(key)
         if found is not None:
             return found

@@ -35,7 +35,7 @@ from typing import Any, Final
 from proxy.policy import parser
 from proxy.policy.plan import Plan, Refusal
 from proxy.policy.rules import StatementKind
-from proxy.policy.shapes import MovedCut, Pins, Proven, Shape, holes
+from proxy.policy.shapes import MAX_DIGITS, MovedCut, Pins, Proven, Shape, holes
 
 Node = Any
 Span = tuple[int, int]
@@ -62,7 +62,7 @@ _SIGN: Final = re.compile(rb"-[ \t\r\n\f\v]*")
 _FIRST_PROBE: Final = 900_000_000
 _LAST_PROBE: Final = 1_000_000_000
 _PROBE_STEP: Final = 300_007
-PROBE_DIGITS: Final = 9
+PROBE_DIGITS: Final = MAX_DIGITS
 
 Decide = Callable[[str], Plan | Refusal]
 """Of a text, made anew."""
@@ -88,8 +88,8 @@ def proven(sql: str, plan: Plan, decide: Decide) -> Proven:
     if not isinstance(other, Plan):
         return None
     shape = _shape(other, probes) if plan.rewritten else Shape(plan.with_text("", ()))
-    integers = [sql[start:end] for start, end in spans]
-    probing = [probes.get(number, text) for number, text in enumerate(integers)]
+    integers = [sql[start:end].encode() for start, end in spans]
+    probing = [probes[number].encode() if number in probes else text for number, text in enumerate(integers)]
     if not (_equal(shape.plan(sql, integers), plan) and _equal(shape.plan(probe, probing), other)):
         return None
     return Pins(tuple(number for number in range(len(spans)) if number not in opened)), shape
@@ -196,12 +196,12 @@ def _shape(plan: Plan, probes: dict[int, str]) -> Shape:
     """Of the plan of a text with probes."""
     numbers = {text: number for number, text in probes.items()}
     found = [(match.start(), numbers[match[0]]) for match in re.finditer("|".join(numbers), plan.sql)]
-    parts: list[str] = []
+    parts: list[bytes] = []
     at = 0
     for start, _ in found:
-        parts += (plan.sql[at:start], "")
+        parts += (plan.sql[at:start].encode(), b"")
         at = start + PROBE_DIGITS
-    parts.append(plan.sql[at:])
+    parts.append(plan.sql[at:].encode())
     moved = []
     for start, length, marker in plan.cuts:
         before = tuple(number for place, number in found if place < start)

@@ -19,7 +19,6 @@ https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-CONST
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -32,46 +31,78 @@ SHAPED_TEXT: Final = 1024
 """Longer texts (characters) have no outline: the proof of a shape takes several decisions' time."""
 
 MAX_HOLES: Final = 32
+MAX_DIGITS: Final = 9
+"""Of an integer: all of these are int4."""
+_ZERO: Final = ord("0")
+_BEYOND_ASCII: Final = 0x80
 
-_WORD: Final = r"0-9A-Za-z_$.\x80-\U0010ffff"
-# The digit comes first, so that the search for one is a search for a class of characters. A number with a leading zero
-# is left alone: written out again it would lose it.
-_SPLIT: Final = re.compile(rf"([0-9](?<![{_WORD}][0-9])(?:(?<=0)|(?<!0)[0-9]{{0,8}})(?![{_WORD}]))").split
+_PLAIN, _WORD, _DIGIT, _QUOTE = range(4)
 
-Outline: TypeAlias = tuple[str, list[str]]
+
+def _kind(code: int) -> int:
+    if code in b"0123456789":
+        return _DIGIT
+    if code == ord("'"):
+        return _QUOTE
+    return _WORD if code >= _BEYOND_ASCII or chr(code).isalpha() or code in b"_$." else _PLAIN
+
+
+_KINDS: Final = bytes(map(_kind, range(256)))
+"""What a byte is to `cut`; a word goes on with _WORD and _DIGIT."""
+
+Outline: TypeAlias = tuple[bytes, list[bytes]]
 """What a text is without its integers, as one string, and the integers in order."""
 
 
-def outline(sql: str) -> Outline | None:
+def outline(text: bytes) -> Outline | None:
     """None where there is no use in one: no integers, too many, or a text that is too long.
 
-    Two texts with equal outlines are equal but for their integers: each integer as 0 keeps its place, and what stands
-    between quotes is added as it is.
+    Two texts with equal outlines are equal but for their integers: each integer as 0 keeps its place.
     """
-    if len(sql) > SHAPED_TEXT:
+    if len(text) > SHAPED_TEXT:
         return None
-    if "'" in sql:
-        quoted = sql.split("'")
-        parts = _SPLIT("'".join(quoted[::2]))
-        key = "'".join(("0".join(parts[::2]), *quoted[1::2]))
-    else:
-        parts = _SPLIT(sql)
-        key = "0".join(parts[::2])
-    return (key, parts[1::2]) if 1 < len(parts) <= 2 * MAX_HOLES + 1 else None
+    parts = cut(text)
+    return (b"0".join(parts[::2]), parts[1::2]) if 1 < len(parts) <= 2 * MAX_HOLES + 1 else None
+
+
+def cut(text: bytes) -> list[bytes]:
+    """A text (UTF-8) in pieces, each second one an integer. What stands between quotes is left as it is.
+
+    An integer with a leading zero is none: written out again it would lose it.
+    """
+    parts: list[bytes] = []
+    size, at, start, before = len(text), 0, 0, _PLAIN
+    while at < size:
+        kind = _KINDS[text[at]]
+        if kind == _DIGIT and before == _PLAIN:
+            end = at + 1
+            while end < size and _KINDS[text[end]] == _DIGIT:
+                end += 1
+            ends = end == size or _KINDS[text[end]] != _WORD
+            if ends and end - at <= MAX_DIGITS and (end == at + 1 or text[at] != _ZERO):
+                parts.append(text[start:at])
+                parts.append(text[at:end])
+                start = end
+            at, before = end, kind
+        elif kind == _QUOTE:
+            at, before = text.find(b"'", at + 1) + 1, _PLAIN
+            if at == 0:
+                break
+        else:
+            at, before = at + 1, kind
+    parts.append(text[start:])
+    return parts
 
 
 def holes(sql: str) -> list[tuple[int, int]]:
     """Where the integers of `outline` stand in the text: from and to, in characters."""
     found: list[tuple[int, int]] = []
     at = 0
-    for number, stretch in enumerate(sql.split("'")):
-        if number % 2 == 0:
-            start = at
-            for index, part in enumerate(_SPLIT(stretch)):
-                if index % 2:
-                    found.append((start, start + len(part)))
-                start += len(part)
-        at += len(stretch) + 1
+    for number, part in enumerate(cut(sql.encode("utf-8", "surrogatepass"))):
+        size = len(part) if part.isascii() else len(part.decode("utf-8", "surrogatepass"))
+        if number % 2:
+            found.append((at, at + size))
+        at += size
     return found
 
 
@@ -86,7 +117,7 @@ class MovedCut:
     before: tuple[int, ...]
     inside: tuple[int, ...]
 
-    def cut(self, integers: list[str]) -> Cut:
+    def cut(self, integers: list[bytes]) -> Cut:
         """Where it is once the integers are in place. `start` and `length` are without them."""
         start, length = self.start, self.length
         for number in self.before:
@@ -101,24 +132,56 @@ class Shape:
     """A plan whose open holes may hold any integers."""
 
     model: Plan
-    parts: tuple[str, ...] = ()
+    parts: tuple[bytes, ...] = ()
     """The text to run, with every second part an integer's place; empty where the client's own is run."""
     order: tuple[int, ...] = ()
     """Which integer stands in each of these places."""
     moved: tuple[MovedCut, ...] = ()
     """Empty where no integer moves a cut: they are the model's."""
 
-    def plan(self, sql: str, integers: list[str]) -> Plan:
+    def text(self, integers: list[bytes]) -> bytes:
+        """What runs in place of a text of this shape; empty where that is run as it is."""
+        if not self.parts:
+            return b""
+        parts = list(self.parts)
+        at = 1
+        for number in self.order:
+            parts[at] = integers[number]
+            at += 2
+        return b"".join(parts)
+
+    def plan(self, sql: str, integers: list[bytes]) -> Plan:
         """Of a text of this shape."""
         model = self.model
         if not self.parts:
             return model.with_text(sql, ())
-        parts = list(self.parts)
-        parts[1::2] = [integers[number] for number in self.order]
-        text = "".join(parts)
+        text = self.text(integers).decode()
         if not self.moved:
             return model.with_text(text, model.cuts)
         return model.with_text(text, tuple([moved.cut(integers) for moved in self.moved]))
+
+
+class Sighted:
+    """A text of a known shape, for who sends it: its plan is made where somebody asks for that, as an error does."""
+
+    __slots__ = ("_integers", "shape")
+
+    def __init__(self, shape: Shape, integers: list[bytes]) -> None:
+        self.shape = shape
+        self._integers = integers
+
+    @property
+    def model(self) -> Plan:
+        """The plan, but for its text and what is where in it."""
+        return self.shape.model
+
+    def text(self) -> bytes:
+        """As `Shape.text`."""
+        return self.shape.text(self._integers)
+
+    def original_position(self, position: int) -> int | None:
+        """As `Plan.original_position`."""
+        return self.shape.plan("", self._integers).original_position(position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +191,7 @@ class Pins:
 
     numbers: tuple[int, ...]
 
-    def of(self, integers: list[str]) -> tuple[str, ...]:
+    def of(self, integers: list[bytes]) -> tuple[bytes, ...]:
         return tuple([integers[number] for number in self.numbers])
 
 
@@ -162,14 +225,14 @@ class Shapes:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def plan(self, desk: Hashable, sql: str, found: Outline) -> Plan | None:
-        """The plan of a text with this outline, or None where no shape is known for it."""
+    def find(self, desk: Hashable, found: Outline) -> Shape | None:
+        """The shape of a text with this outline, or None where none is known."""
         key: Hashable = (desk, found[0])
         known = self._young.get(key) or self._aged(key)
         if isinstance(known, Pins):
             key = (key, known, known.of(found[1]))
             known = self._young.get(key) or self._aged(key)
-        return known.plan(sql, found[1]) if isinstance(known, Shape) else None
+        return known if isinstance(known, Shape) else None
 
     def learn(self, desk: Hashable, found: Outline, prove: Callable[[], Proven]) -> None:
         """A text with this outline was decided on, without a shape. With the second one, it is asked for."""

@@ -70,9 +70,8 @@ def portal_within(data: bytes, pos: int, stop: int) -> str:
     return _name(data, start, end)
 
 
-def pack_query(sql: str) -> bytes:
+def pack_query(text: bytes) -> bytes:
     """A Query message."""
-    text = sql.encode()
     return HEADER.pack(Code.QUERY, len(text) + 5) + text + b"\0"
 
 

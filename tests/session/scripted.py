@@ -19,8 +19,10 @@ from typing import Any
 from proxy.conversation import Conversation
 from proxy.errors import PgveilError
 from proxy.limits import Running
+from proxy.policy.decide import Desk
 from proxy.policy.plan import Effect, Plan, PlannedStatement, Refusal
 from proxy.policy.rules import Identity, StatementKind
+from proxy.policy.shapes import Sighted
 from proxy.ports import Asking, Links, Priced, Services, StatementEvent, Task
 from proxy.refusals import POISON
 from proxy.relay import Relay
@@ -143,6 +145,19 @@ class FakeVeils:
             sql, plan(sql)
         )
 
+    def desk(
+        self,
+        identity: Identity,
+        search_path: tuple[str, ...],
+        temps: frozenset[str] = frozenset(),
+        types: tuple[int, ...] = (),
+    ) -> Desk:
+        return Desk()
+
+    def sight(self, desk: Desk, text: bytes) -> Sighted | None:
+        """Every text is another one to it."""
+        return None
+
     def decide_apart(
         self,
         sql: str,
@@ -220,8 +235,10 @@ class FakeWatcher:
     def passed(self, text: bytes) -> None:
         self.events.append(StatementEvent(text))
 
-    def sent(self, sql: str, plan: Plan, seconds: float, path: tuple[str, ...], temps: frozenset[str]) -> None:
-        self.events.append(StatementEvent(sql, plan, None, seconds, path, (), temps))
+    def sent(
+        self, text: bytes, plan: Plan, seconds: float | None, path: tuple[str, ...], temps: frozenset[str]
+    ) -> None:
+        self.events.append(StatementEvent(text.decode(), plan, None, seconds, path, (), temps))
 
     def ask(self, outcome: str, seconds: float) -> None:
         self.asks.append(outcome)

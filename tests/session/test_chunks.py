@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from scripted import ANALYST, DBA, Scripted, error, plan
+from scripted import ANALYST, DBA, FakeVeils, Scripted, error, plan
 
 from proxy.policy.plan import PlannedStatement
 from proxy.policy.rules import Identity, Limits, StatementKind
@@ -115,3 +115,35 @@ def test_a_reply_too_many_ends_the_session_in_any_piece() -> None:
             talk.relay.upstream.received(data[start : start + size])
         assert [type(m).__name__ for m in talk.at_client()] == ["CommandComplete", "ReadyForQuery", "ErrorResponse"]
         assert talk.client_pipe.closed
+
+
+class Passing(FakeVeils):
+    """Another veil is in force each time that somebody asks which."""
+
+    looks: int = 0
+
+    @property
+    def generation(self) -> int:
+        self.looks += 1
+        return self.looks
+
+    @generation.setter
+    def generation(self, value: int) -> None:
+        self.looks = value
+
+
+@pytest.mark.parametrize(("first", "looks"), [(0, 0), (3, 2)])
+def test_what_comes_in_one_piece_is_held_against_one_veil(first: int, looks: int) -> None:
+    """A driver that sends Bind and Execute together is not told that the policy has changed between the two."""
+    talk = Scripted(ANALYST)
+    talk.client(Parse("s", b"SELECT 4"), Sync())
+    talk.server(ParseComplete(), IDLE)
+    assert talk.at_server() == [Parse("s", b"SELECT 4"), Sync()]
+    talk.veils.verdicts["SELECT 4"] = plan("SELECT 'masked'", rewritten=True)
+    talk.veils.__class__ = Passing
+    talk.veils.generation = -looks
+    sent = encoded([Bind("", "s"), Execute(""), Sync()])
+    for piece in (sent[:first], sent[first:]):
+        if piece:
+            talk.relay.client.received(piece)
+    assert talk.at_server() == [Bind("", "s"), Execute(""), Sync()]
