@@ -9,17 +9,15 @@ import os
 from typing import ClassVar
 
 import pytest
-from conftest import Configuration, Serve
+from conftest import Serve
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from office_world import write_policy
 from twins import (
     COPY_DONE,
     COPY_FAIL,
     FAILS,
     FLUSH,
-    POLICY,
     SYNC,
     TERMINATE,
     Twins,
@@ -30,7 +28,7 @@ from twins import (
     copy_data,
     describe,
     execute,
-    make_databases,
+    make_world,
     packed,
     parse,
     query,
@@ -267,7 +265,5 @@ def test_the_proxy_answers_as_postgresql_does(
     serve: Serve,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    dsn = make_databases(postgres, user)
-    proxy = serve(Configuration(upstream=dsn, policies=write_policy(tmp_path_factory.mktemp("twins"), POLICY)))
-    machine.world = World(postgres, proxy, user)
+    machine.world = make_world(postgres, serve, tmp_path_factory, user)
     play(machine, 60)

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Configuration, Pgveil, Serve
-from office_world import write_policy
+from conftest import Serve
 from twins import (
     COPY_DONE,
     COPY_FAIL,
     FAILS,
     FLUSH,
-    POLICY,
     SYNC,
     TERMINATE,
     Twins,
@@ -26,7 +24,7 @@ from twins import (
     copy_data,
     describe,
     execute,
-    make_databases,
+    make_world,
     packed,
     parse,
     query,
@@ -372,34 +370,27 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def proxies(
-    postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Pgveil]:
-    """One for each role: each has databases of its own."""
-    policies = write_policy(tmp_path_factory.mktemp("scripts"), POLICY)
-    return {role: serve(Configuration(upstream=make_databases(postgres, role), policies=policies)) for role in ROLES}
-
-
-def open_twins(role: str, postgres: localpg.LocalPostgres, proxies: dict[str, Pgveil]) -> Iterator[Twins]:
-    with World(postgres, proxies[role], role).open() as twins:
-        yield twins
+def worlds(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
+    """One for each role."""
+    return {role: make_world(postgres, serve, tmp_path_factory, role) for role in ROLES}
 
 
 @pytest.fixture(params=ROLES)
-def twins(
-    request: pytest.FixtureRequest, postgres: localpg.LocalPostgres, proxies: dict[str, Pgveil]
-) -> Iterator[Twins]:
-    yield from open_twins(request.param, postgres, proxies)
+def twins(request: pytest.FixtureRequest, worlds: dict[str, World]) -> Iterator[Twins]:
+    with worlds[request.param].open() as found:
+        yield found
 
 
 @pytest.fixture
-def bypassing(postgres: localpg.LocalPostgres, proxies: dict[str, Pgveil]) -> Iterator[Twins]:
-    yield from open_twins("dba", postgres, proxies)
+def bypassing(worlds: dict[str, World]) -> Iterator[Twins]:
+    with worlds["dba"].open() as found:
+        yield found
 
 
 @pytest.fixture
-def masked(postgres: localpg.LocalPostgres, proxies: dict[str, Pgveil]) -> Iterator[Twins]:
-    yield from open_twins("analyst", postgres, proxies)
+def masked(worlds: dict[str, World]) -> Iterator[Twins]:
+    with worlds["analyst"].open() as found:
+        yield found
 
 
 def played(twins: Twins, script: bytes, expected: str | None) -> None:

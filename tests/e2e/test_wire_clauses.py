@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from conftest import Configuration, Serve
-from office_world import write_policy
+from conftest import Serve
 from twins import (
     COPY_DONE,
     COPY_FAIL,
@@ -31,7 +30,7 @@ from twins import (
     copy_data,
     describe,
     execute,
-    make_databases,
+    make_world,
     parse,
     query,
     report_fields,
@@ -237,9 +236,8 @@ CONVERSATIONS: dict[str, list[Part]] = {
 
 @pytest.fixture(scope="module")
 def world(postgres: localpg.LocalPostgres, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> World:
-    dsn = make_databases(postgres, USER)
     policy = POLICY.replace("users: [analyst]", f"users: [{USER}]")
-    world = World(postgres, serve(Configuration(dsn, write_policy(tmp_path_factory.mktemp("clauses"), policy))), USER)
+    world = make_world(postgres, serve, tmp_path_factory, USER, policy)
     with psycopg.connect(postgres.dsn_for(world.names()[0]), autocommit=True) as direct:
         direct.execute("UPDATE people SET code = 'hidden'")
     return world

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import psycopg
-from conftest import Pgveil
+import pytest
+from conftest import Configuration, Pgveil, Serve
+from office_world import write_policy
 from raw_client import RawClient
 
 from proxy import localpg
@@ -242,6 +244,14 @@ def make_databases(postgres: localpg.LocalPostgres, user: str) -> str:
         for name in names:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return postgres.dsn_for(names[1])
+
+
+def make_world(
+    postgres: localpg.LocalPostgres, serve: Serve, directories: pytest.TempPathFactory, user: str, policy: str = POLICY
+) -> World:
+    """A proxy of its own, in front of databases of its own."""
+    policies = write_policy(directories.mktemp("twins"), policy)
+    return World(postgres, serve(Configuration(make_databases(postgres, user), policies)), user)
 
 
 @dataclass
