@@ -30,7 +30,6 @@ from proxy.searchpath import SearchPath, parse_path
 from proxy.settings import UpstreamDsn
 from proxy.upstream import Login, SameUser, Upstream, UpstreamRefusedError, check_own_account, open_upstream
 from proxy.wire.auth import Proven
-from proxy.wire.buffer import MAX_FRAME
 from proxy.wire.messages import BackendKeyData, ReadyForQuery, error_response
 from proxy.wire.startup import CancelRequest, StartupMessage, VersionError
 from proxy.wire.stream import Stream
@@ -43,7 +42,9 @@ MAX_IDENTITIES = 1000
 """Users whose identity is kept, for their sessions to share."""
 
 MASKED_FRAME = 64 * 1024 * 1024
-"""The longest message of a masked session; a bypass session has PostgreSQL's own limit."""
+"""The longest message of a masked session..."""
+BYPASS_FRAME = 0x3FFFFFFE
+"""...and of a bypass session: PostgreSQL's own limit for what clients send (PQ_LARGE_MESSAGE_LIMIT)."""
 
 _CLIENTS: tuple[str, ...] = ()
 """Under this they are counted: no role set is empty."""
@@ -277,7 +278,7 @@ class _Entrant:
 
 
 def _max_frame(identity: Identity) -> int:
-    return MAX_FRAME if identity.bypass else MASKED_FRAME
+    return BYPASS_FRAME if identity.bypass else MASKED_FRAME
 
 
 async def _connect(identity: Identity, parameters: dict[str, str], dsn: UpstreamDsn, proven: Proven | None) -> Upstream:
