@@ -29,7 +29,6 @@ TLS_HANDSHAKE = 0x16
 """A first byte that no startup packet has: the client speaks TLS at once (sslnegotiation=direct)."""
 
 ACCEPT_TLS = b"S"
-ACCEPT_GSS = b"G"
 REFUSE_ENCRYPTION = b"N"
 
 MAJOR = 3
