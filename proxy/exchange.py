@@ -297,7 +297,8 @@ class Exchange:
         elif tag == Code.PARAMETER_STATUS:
             self._parameter(item, ours=ours)
         elif tag in (Code.NOTICE_RESPONSE, Code.NOTIFICATION_RESPONSE):
-            if not ours:
+            # The server notifies when it has a moment, as at the end of a question of ours.
+            if not ours or tag == Code.NOTIFICATION_RESPONSE:
                 self.to_client.append(item.raw)
         else:
             entry = self.replies.accept(tag)[0]

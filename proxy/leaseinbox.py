@@ -60,7 +60,8 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        return self._buffer.pending >= _HELD_BYTES
+        """Never for the sake of a message that has come in part: it goes on when the rest of it is there."""
+        return self._held is not None and self._buffer.pending >= _HELD_BYTES
 
     def next(self) -> Frame | Run | None:
         held, self._held = self._held, None
