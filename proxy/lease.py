@@ -13,7 +13,7 @@ It does not know who the session is, nor what is said on the connection (`exchan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,7 @@ class Lease:
     __slots__ = (
         "_closing",
         "_end",
+        "_ended",
         "_failed",
         "_from_server",
         "_group",
@@ -57,8 +58,10 @@ class Lease:
         "_want",
     )
 
-    def __init__(self, group: Group, want: Want, origin: Origin) -> None:
+    def __init__(self, group: Group, want: Want, origin: Origin, ended: Callable[[], None] = lambda: None) -> None:
+        """`ended` is called once, when the session takes no connection any more."""
         self._group = group
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._receiver: User | None = None
         self._inbox = Inbox(origin.max_frame)
@@ -381,6 +384,7 @@ class Lease:
             return
         self._end.come()
         self._leave_queue()
+        self._ended()
         if self._receiver is not None:
             self._loop.call_soon(self._receiver.lost)
 

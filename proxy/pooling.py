@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.errors import PgveilError
+from proxy.errors import PgveilError, UpstreamUnavailableError
 from proxy.inquiry import Origin
 from proxy.lease import Lease
 from proxy.policy.rules import Identity
@@ -105,13 +105,16 @@ class _Told:
 class _Kin:
     """The sessions of one key: what they begin with, and how a connection of theirs is made."""
 
-    __slots__ = ("_told", "entry", "facts", "key", "open", "reported")
+    __slots__ = ("_entry", "_sessions", "_told", "facts", "key", "left", "open", "reported")
 
-    def __init__(self, entry: Entry) -> None:
-        self.key = entry.key
-        self.entry = entry
-        """The newest of them: where clients log in as themselves, what that one has proven is what holds now."""
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self._entry: Entry | None = None
+        """The newest of them: where clients log in as themselves, what that one has proven is what holds now. None
+        once they have all left: what they have proven is nobody's to keep."""
+        self._sessions = 0
         self.open = self._open
+        self.left = self._left
         self.facts: Row | None = None
         self.reported: dict[str, str] | None = None
         """By the last connection that was made. None: there was none."""
@@ -119,6 +122,16 @@ class _Kin:
 
     def __repr__(self) -> str:
         return f"_Kin(known={self.reported is not None})"
+
+    def join(self, entry: Entry) -> None:
+        """A session begins, until `left` is called."""
+        self._entry = entry
+        self._sessions += 1
+
+    def _left(self) -> None:
+        self._sessions -= 1
+        if not self._sessions:
+            self._entry = None
 
     def learn(self, reported: dict[str, str], facts: Row | None) -> None:
         """What a connection of this key begins with."""
@@ -142,7 +155,9 @@ class _Kin:
         return found
 
     async def _open(self) -> tuple[Upstream, Row | None]:
-        upstream, found = await self.entry.open()
+        if self._entry is None:
+            raise UpstreamUnavailableError("the session that wanted a connection has ended")
+        upstream, found = await self._entry.open()
         self.learn({s.name: s.value for s in upstream.parameters}, found)
         return upstream, found
 
@@ -177,26 +192,35 @@ class Pooling:
     async def enter(self, entry: Entry, spawn: Spawn) -> Borrowed:
         """The session's place at the server. Raises PgveilError where no connection can be made, or none is free."""
         group, kin = self.pool.group(entry.place, spawn), self._kin_of(entry)
-        if kin.reported is None:
-            conn = await _one(group, Want(kin.key, None, kin.open))
-            if kin.reported is None:  # it had been made for those before them, who are forgotten
-                kin.learn(dict(conn.reported), conn.facts if isinstance(conn.facts, tuple) else None)
-            group.give_back(conn)
-        told = kin.told(entry)
-        want = Want(kin.key, kin.facts, kin.open, decided=not entry.identity.bypass)
-        lease = Lease(group, want, told.origin)
+        kin.join(entry)
+        try:
+            if kin.reported is None:
+                await _learn(group, kin)
+            told = kin.told(entry)
+            want = Want(kin.key, kin.facts, kin.open, decided=not entry.identity.bypass)
+            lease = Lease(group, want, told.origin, kin.left)
+        except BaseException:
+            kin.left()
+            raise
         return Borrowed(lease, told.parameters, kin.facts)
 
     def _kin_of(self, entry: Entry) -> _Kin:
         key = entry.key
         kin = self._kin.get(key)
         if kin is None:
-            kin = self._kin[key] = _Kin(entry)
+            kin = self._kin[key] = _Kin(key)
             if len(self._kin) > MAX_KNOWN:
                 self._kin.popitem(last=False)
         self._kin.move_to_end(key)
-        kin.entry = entry
         return kin
+
+
+async def _learn(group: Group, kin: _Kin) -> None:
+    """What sessions of this key begin with, of a connection."""
+    conn = await _one(group, Want(kin.key, None, kin.open))
+    if kin.reported is None:  # it had been made for those before them, who are forgotten
+        kin.learn(dict(conn.reported), conn.facts if isinstance(conn.facts, tuple) else None)
+    group.give_back(conn)
 
 
 async def _one(group: Group, want: Want) -> Conn:
@@ -218,5 +242,9 @@ async def _one(group: Group, want: Want) -> Conn:
     ticket = group.queue(want, ready)
     try:
         return await found
+    except asyncio.CancelledError:
+        if found.done() and not found.cancelled() and found.exception() is None:  # it came at the same moment
+            group.give_back(found.result())
+        raise
     finally:
         group.leave(ticket)
