@@ -19,7 +19,7 @@ from proxy.leasenames import Names
 from proxy.leasetexts import NO_SEQUENCE, RESERVED, trace_of
 from proxy.leasetypes import Entry, Mark
 from proxy.leftovers import may_ask_for
-from proxy.policy.sessionstate import CHECK, CLEAN, UNKNOWN, Trace
+from proxy.policy.sessionstate import CHECK, CLEAN, UNKNOWN, VALUES, Trace
 from proxy.refusals import POISONED, poison_parse, poison_query
 from proxy.serverconn import Conn
 from proxy.wire.buffer import Frame, Run
@@ -42,10 +42,10 @@ class Exchange:
         "_answered",
         "_execute",
         "_own",
-        "_ran",
         "_reset",
         "_seen",
         "_tainted",
+        "_valued",
         "asking",
         "blocked",
         "connection",
@@ -103,7 +103,7 @@ class Exchange:
         self._own = own
         self._reset = False
         """Settings are given back the values that they began with."""
-        self._tainted = self._ran = False
+        self._tainted = self._valued = False
 
     def __repr__(self) -> str:
         return f"Exchange(status={self.status!r}, pinned={self.pinned is not None}, {self.replies!r})"
@@ -111,7 +111,7 @@ class Exchange:
     def begin(self, conn: Conn) -> None:
         """A connection was taken."""
         self.connection, self.status = conn, IDLE
-        self._ran = False
+        self._valued = False
         self.names.begin(conn)
 
     def end(self) -> None:
@@ -179,15 +179,16 @@ class Exchange:
 
     def _query(self, frame: Frame) -> bool:
         left = trace_of(bytes(frame.raw[HEADER_SIZE:-1]))
-        first, self._ran, self.unasked = not self._ran, True, True
-        if left is CLEAN:
+        self.unasked = True
+        if left is CLEAN or left is VALUES:
+            self._valued = self._valued or left is VALUES
             self.send_entry(frame.raw, Expected(Request.QUERY))
             return True
         if (left.names or left.deallocates is not None) and self.replies.head is not None:
             self.block(self.replies.last)  # what stands under the names is not known yet
             self.flush_now()
             return False
-        if left.sequences and first:
+        if left.sequences and not self._valued:
             self.refuse_sequence(frame)
             return True
         note = self._names_of(left)
@@ -216,7 +217,7 @@ class Exchange:
         return self.names.parse(frame, trace_of(text))
 
     def _executed(self, frame: Frame) -> bool:
-        self._ran = self.unasked = True
+        self.unasked = True
         self.send_entry(frame.raw, Expected(Request.EXECUTE, self._execute))
         self._execute = None
         return True
@@ -239,9 +240,9 @@ class Exchange:
         return self.replies.skipping
 
     @property
-    def first(self) -> bool:
-        """Whether nothing of the session has run on this connection before."""
-        return not self._ran
+    def valued(self) -> bool:
+        """Whether the session may have taken a sequence's value since it took this connection."""
+        return self._valued
 
     def send_entry(self, data: bytes | bytearray, entry: Entry) -> None:
         if self.replies.expect(entry):
@@ -266,6 +267,9 @@ class Exchange:
     def mark(self, left: Trace) -> None:
         """A text with these traces is sent to run."""
         if left is CLEAN:
+            return
+        self._valued = self._valued or left.values
+        if left is VALUES:
             return
         self.left |= left
         self._tainted = self._tainted or left.local or left.check

@@ -148,7 +148,7 @@ class Names:
         if self._is_stale(kept, name):
             self._line.refuse(frame, stale_response().encode())
             return True
-        if kept is not None and kept.trace.sequences and self._line.first:
+        if kept is not None and kept.trace.sequences and not self._line.valued:
             self._line.refuse_sequence(frame)
             return True
         server = b"" if kept is None or not name else self._server_name(kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from proxy.errors import PgveilError
-from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, Trace, trace
+from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, VALUES, Trace, trace
 from proxy.refusals import POISON
 from proxy.wire.messages import error_response
 
@@ -44,12 +44,14 @@ def trace_of(text: bytes) -> Trace:
 
 @lru_cache(maxsize=1024)
 def _read(text: bytes) -> Trace:
-    """What a text may leave. One that is not UTF-8 is not read: in some encodings it has other letters than it
-    seems."""
+    """What a text may leave; CLEAN and VALUES are those very objects. One that is not UTF-8 is not read: in some
+    encodings it has other letters than it seems."""
     if text == POISON:
         return CLEAN
     try:
         found = trace(text.decode())
     except UnicodeDecodeError:
         return UNKNOWN
-    return CLEAN if found == CLEAN else found
+    if found != CLEAN:
+        return found
+    return VALUES if found.values else CLEAN

@@ -70,8 +70,8 @@ class Line(Protocol):
         """Whether the server ignores everything up to the next Sync."""
 
     @property
-    def first(self) -> bool:
-        """Whether nothing of the session has run on this connection before."""
+    def valued(self) -> bool:
+        """Whether the session may have taken a sequence's value since it took this connection."""
 
     def send_entry(self, data: bytes | bytearray, entry: Entry) -> None: ...
     def flush_now(self) -> None: ...

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -44,7 +44,9 @@ class Trace:
     deallocates: str | None = None
     """It is one DEALLOCATE of this name."""
     sequences: bool = False
-    """It begins with a statement that asks what the session's last value of a sequence was."""
+    """It asks what the session's last value of a sequence was, before it may have taken one."""
+    values: bool = field(default=False, compare=False)
+    """It may take a value of a sequence, which is nothing that others meet."""
     customs: frozenset[str] = frozenset()
     """Settings with a dot in their names that it sets."""
 
@@ -56,7 +58,8 @@ class Trace:
             self.pins or other.pins,
             self.names or other.names,
             None,
-            self.sequences,  # of the first alone: what comes after it may have asked for a value before
+            self.sequences or (other.sequences and not self.values),
+            self.values or other.values,
             self.customs | other.customs,
         )
 
@@ -66,8 +69,9 @@ class Trace:
 
 
 CLEAN: Final = Trace()
+VALUES: Final = Trace(values=True)
 CHECK: Final = Trace(check=True)
-UNKNOWN: Final = Trace(check=True, foreign=True)
+UNKNOWN: Final = Trace(check=True, foreign=True, values=True)
 
 OURS: Final = "pgveil_"
 """How the names of statements begin that are prepared for everybody: who forgets one of them takes it from others."""
@@ -80,6 +84,8 @@ _FIRST: Final = re.compile(
 _HIDDEN: Final = re.compile(r"\"\s*\(|\.\s+[\w$\x80-\U0010ffff]+\s*\(")
 """Calls whose names are not read at a glance: quoted ones, and ones behind a schema, a dot and a blank."""
 _INTO: Final = re.compile(r"(?<![\w$])into(?![\w$])", re.IGNORECASE)
+_TAKES: Final = re.compile(r"(?<![\w$])(?:insert|update|merge|nextval|setval)(?![\w$])", re.IGNORECASE)
+"""What may take a value of a sequence: columns' defaults do."""
 _CALLED: Final = re.compile(r"([\w$.\x80-\U0010ffff]*)\s*\(")
 _INSERT_NAME: Final = re.compile(r"\s*+insert\s+into\s+(?:[\w$]+\.)?[\w$]+\s*(?=\()", re.IGNORECASE)
 
@@ -103,7 +109,7 @@ _HARMLESS: Final = frozenset(
     json_agg jsonb_agg string_agg array_agg bool_and bool_or every generate_series unnest
     """.split()  # noqa: SIM905
 )
-"""Functions besides the veil's that leave nothing. nextval does, for currval: see `Trace.sequences`."""
+"""Functions besides the veil's that leave nothing. nextval does, for currval: see `Trace.values`."""
 
 _PINNING: Final = {
     "setseed": "setseed",
@@ -123,6 +129,8 @@ _SETTINGS_THAT_PIN: Final = {
     "seed": "setseed",
 }
 _SEQUENCE_CALLS: Final = frozenset({"currval", "lastval"})
+_VALUE_CALLS: Final = frozenset({"nextval", "setval"})
+_VALUE_NODES: Final = frozenset({"InsertStmt", "UpdateStmt", "MergeStmt", "CopyStmt", "ExecuteStmt"})
 
 _NO_SCHEMA: Final = frozenset({"", "pg_catalog"})
 
@@ -143,7 +151,7 @@ def trace(sql: str) -> Trace:
     if len(sql) > MAX_TEXT:
         return UNKNOWN
     if is_plain(sql):
-        return CLEAN
+        return CLEAN if _TAKES.search(sql) is None else VALUES
     return _traced(sql)
 
 
@@ -192,19 +200,20 @@ def _of_statement(wrapper: Node) -> Trace:
         return CLEAN
     read = _KINDS.get(kind)
     found = CHECK if read is None else read(getattr(wrapper, kind))
-    asked, valued = False, False
+    asked = valued = takes = False
     for node in parser.nodes_of(wrapper):
         name = node.DESCRIPTOR.name
         if name == "FuncCall":
             called = _name_of(node)
             asked = asked or called in _SEQUENCE_CALLS
-            valued = valued or called == "nextval"
+            valued = valued or called in _VALUE_CALLS
             found |= _of_call(called, node)
         elif name == "UpdateStmt" and node.relation.relname == "pg_settings":
             found |= Trace(check=True, local=True)
         elif name == "IntoClause" or (name == "ExecuteStmt" and kind != "execute_stmt"):
             found |= Trace(check=True, names=name == "ExecuteStmt")
-    return replace(found, sequences=asked and not valued)
+        takes = takes or name in _VALUE_NODES
+    return replace(found, sequences=asked and not valued, values=found.values or valued or takes)
 
 
 def _name_of(call: Node) -> str | None:

@@ -484,6 +484,17 @@ def test_the_last_value_of_a_sequence_is_never_somebody_elses(
     assert value(one, "SELECT max(id) FROM notes WHERE text = 'a'") == mine
 
 
+@pytest.mark.parametrize("before", ["BEGIN", "BEGIN; SELECT count(*) FROM notes", "SET work_mem = '3MB'"])
+def test_whoever_has_taken_no_value_gets_nobody_elses(
+    pair: tuple[psycopg.Connection, psycopg.Connection], before: str
+) -> None:
+    one, other = pair
+    other.execute("INSERT INTO notes (text) VALUES ('a')")
+    one.execute(before)
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="last value of a sequence"):
+        one.execute("SELECT currval('notes_id_seq')")
+
+
 # COPY
 
 

@@ -96,6 +96,35 @@ def test_what_may_leave_something(sql: str, expected: Trace) -> None:
     assert trace(sql) == expected
 
 
+@pytest.mark.parametrize(
+    ("sql", "takes"),
+    [
+        ("SELECT 1", False),
+        ("BEGIN", False),
+        ("SELECT lastval()", False),
+        ("SET work_mem = '1MB'", False),
+        ("DECLARE c CURSOR FOR SELECT 1", False),
+        ("INSERT INTO t DEFAULT VALUES", True),
+        ("UPDATE t SET id = DEFAULT", True),
+        ("SELECT nextval('s')", True),
+        ("SELECT \"nextval\"('s')", True),
+        ("WITH a AS (INSERT INTO t DEFAULT VALUES RETURNING 1) SELECT lower('A') FROM a", True),
+        ("COPY t FROM STDIN", True),
+        ("EXECUTE p", True),
+        ("SELECT f()", True),
+        ("CALL p()", True),
+        ("SELECT 1; SELECT nextval('s')", True),
+    ],
+)
+def test_what_may_take_a_value_of_a_sequence(sql: str, takes: bool) -> None:
+    assert trace(sql).values is takes
+
+
+def test_the_last_value_is_asked_for_before_any_was_taken() -> None:
+    assert trace("SELECT 1; SELECT lastval()").sequences
+    assert not trace("SELECT nextval('s'); SELECT lastval()").sequences
+
+
 @pytest.mark.parametrize(("sql", "expected"), LEAVES)
 def test_a_glance_never_misses_it(sql: str, expected: Trace) -> None:
     assert expected == CLEAN or not is_plain(sql)
