@@ -81,16 +81,43 @@ class Client:
         return size
 
 
-def result_seconds(server: Server, user: str, sql: str) -> float:
-    """Wall seconds from a query to the end of its result. It is asked once before, for caches."""
-    client = Client(server.port, user)
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Seconds for one large result: from the query to its end, and of the proxy's CPU."""
+
+    wall: float
+    cpu: float
+
+
+Side = tuple[Server, str, str]
+"""A server, its user, and the statement."""
+
+
+def results(sides: Sequence[Side], times: int) -> list[Result]:
+    """Medians of so many results of each side; the sides take turns, and change places every time.
+
+    Each is asked once before, for caches.
+    """
+    clients = [Client(server.port, user) for server, user, _ in sides]
+    found: list[list[Result]] = [[] for _ in sides]
+    order = list(range(len(sides)))
     try:
-        client.ask(sql)
-        start = time.perf_counter()
-        client.ask(sql)
-        return time.perf_counter() - start
+        for turn in range(times + 1):
+            for which in order:
+                server, _, sql = sides[which]
+                spent, start = server.cpu_seconds(), time.perf_counter()
+                clients[which].ask(sql)
+                wall = time.perf_counter() - start
+                if turn:
+                    found[which].append(Result(wall, server.cpu_seconds() - spent))
+            order.reverse()
     finally:
-        client.close()
+        for client in clients:
+            client.close()
+    return [
+        Result(statistics.median(one.wall for one in each), statistics.median(one.cpu for one in each))
+        for each in found
+    ]
 
 
 def latencies(ports: Sequence[tuple[int, str]], statements: Sequence[str]) -> list[tuple[float, float]]:

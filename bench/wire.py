@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import load, start
+from bench import load, start, workers
 from bench.compare import Comparison, Measure, Reach, Row, Unit, measured
 from bench.servers import ACCOUNTS, BYPASS, MASKED, Server, Site, site
 
@@ -26,16 +26,14 @@ SECONDS = 4.0
 MODES = ("simple", "prepared")
 IDLE = 5_000
 ROWS = 1_000_000
+RESULTS = 7
+"""Of each side, in one round."""
 PROBES = 3_000
 
 _ACCOUNT = "SELECT abalance FROM pgbench_accounts WHERE aid = "
-_HARD = ", ".join(f"upper('k{n}')" for n in range(60))
-"""Much for the veil to walk through, and little for the server: constants, computed once."""
 _SCRIPTS = {
     "plain": f"\\set aid random(1, {ACCOUNTS})\n{_ACCOUNT}:aid;\n",
     "people": f"\\set aid random(1, {ACCOUNTS})\nSELECT abalance, email, phone FROM people WHERE aid = :aid;\n",
-    # A new text each time, in a string: nothing of it has been decided before.
-    "hard": f"\\set word random(1, 1000000000)\nSELECT 'x:word', {_HARD};\n",
 }
 _VISITS = f"SELECT id, person, email, phone FROM visits LIMIT {ROWS}"
 
@@ -59,6 +57,7 @@ def compare(rounds: int) -> list[Comparison]:
     """Every row, after one round that does not count."""
     with ExitStack() as stack:
         place = stack.enter_context(site())
+        workers.prepare(place)
         scripts = {}
         for name, text in _SCRIPTS.items():
             scripts[name] = place.directory / f"{name}.sql"
@@ -71,8 +70,30 @@ def compare(rounds: int) -> list[Comparison]:
             scripts,
         )
         found = measured([*_cpu(field), *_results(field), *_latency(field)], rounds)
-        found += measured([_workers(field), _idle(place), *_start(place)], rounds)
+        found += measured([*workers.rows(place), _idle(place), *_start(place)], rounds)
     return found
+
+
+class _Both:
+    """One large result, of the peer and of pgveil in turn, for several rows of a round."""
+
+    def __init__(self, peer: load.Side, ours: load.Side) -> None:
+        self._sides = peer, ours
+        self._found: list[load.Result] = []
+
+    def take(self) -> float:
+        """Measures both; the peer's wall time."""
+        self._found = load.results(self._sides, RESULTS)
+        return self._found[0].wall
+
+    def wall(self) -> float:
+        return self._found[1].wall
+
+    def peers_cpu(self) -> float:
+        return self._found[0].cpu
+
+    def cpu(self) -> float:
+        return self._found[1].cpu
 
 
 class _Kept:
@@ -113,18 +134,11 @@ def _cpu(field: Field) -> Iterator[Row]:
 def _results(field: Field) -> Iterator[Row]:
     masked = _as_sent(field.site, _VISITS)
     for name, user, sql in (("bypass role", BYPASS, _VISITS), ("two SQL masks", MASKED, masked)):
-        yield Row(
-            f"{ROWS:,} rows, {name}",
-            Unit.SECONDS,
-            _result(field.pgveil, user, _VISITS),
-            _result(field.bouncer, BYPASS, sql),
-            # At least 0.95 of the peer's speed.
-            Reach(1 / 0.95),
-        )
-
-
-def _result(server: Server, user: str, sql: str) -> Measure:
-    return lambda: load.result_seconds(server, user, sql)
+        both = _Both((field.bouncer, BYPASS, sql), (field.pgveil, user, _VISITS))
+        title = f"{ROWS:,} rows, {name}"
+        # At least 0.95 of the peer's speed.
+        yield Row(title, Unit.SECONDS, both.wall, both.take, Reach(1 / 0.95))
+        yield Row(f"{title}, CPU", Unit.SECONDS, both.cpu, both.peers_cpu)
 
 
 def _as_sent(place: Site, sql: str) -> str:
@@ -157,20 +171,6 @@ def _latency(field: Field) -> Iterator[Row]:
             added(1, part, again=part > 0),
             Reach(1.5),
         )
-
-
-def _workers(field: Field) -> Row:
-    """The peer is pgveil itself with one worker."""
-
-    def rate(workers: int) -> Measure:
-        def measure() -> float:
-            with field.site.pgveil(workers=workers) as server:
-                return load.pgbench(field.site, server, MASKED, field.scripts["hard"], "simple", SECONDS).per_second
-
-        return measure
-
-    name = "transactions of two workers, against one"
-    return Row(name, Unit.PER_SECOND, rate(2), rate(1), Reach(1.7, at_least=True))
 
 
 def _idle(place: Site) -> Row:
