@@ -96,9 +96,14 @@ class _Server(asyncio.Protocol):
         self._client.close()
 
 
+async def listening(port: int, beginning: bytes) -> asyncio.Server:
+    """Accepts the proxy's connections, on a port of its own. `port` is PostgreSQL's."""
+    return await asyncio.get_running_loop().create_server(lambda: _Client(port, beginning), "127.0.0.1", 0)
+
+
 async def serve(port: int, beginning: bytes) -> None:
-    """Until it is ended. `port` is PostgreSQL's."""
-    server = await asyncio.get_running_loop().create_server(lambda: _Client(port, beginning), "127.0.0.1", 0)
+    """Until it is ended."""
+    server = await listening(port, beginning)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

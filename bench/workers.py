@@ -40,7 +40,7 @@ WORKERS = 2
 
 _ARITHMETIC_SECONDS = 1.0
 _ADDITIONS = 20_000
-_WARM_SECONDS = 1.5
+_WARM_SECONDS = 2.0
 """What a worker does once and for all, such as the masked views of its tables, is done by then."""
 _CONSTANT = "'paid'"
 _NEW = "'paid-:word'"

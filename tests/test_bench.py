@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 
 import pytest
 
 from bench import __main__ as bench
-from bench import plan, report
+from bench import plan, report, standin
 from bench.compare import Comparison, Reach, Row, Unit, duration, measured
 from bench.measure import Case, Figure, measure, noise
+from bench.workers import Cost, additions
 from proxy.policy import parser
+from proxy.wire.messages import CommandComplete, Query, ReadyForQuery
 
 CASES = [case for module in bench.MODULES.values() for case in getattr(module, "cases", list)()]
 
@@ -99,3 +102,63 @@ def test_a_comparison_takes_the_peer_first_and_leaves_the_first_round_out() -> N
 )
 def test_a_comparison_is_a_line(row: Comparison, line: str) -> None:
     assert line in report.page([], [row], rounds=5)
+
+
+class Counting:
+    """A server that answers every chunk with how many there have been on its one connection."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        count = 0
+        while await reader.read(1 << 16):
+            count += 1
+            writer.write(answer(count))
+        writer.close()
+        await writer.wait_closed()
+        self.left.set()
+
+
+def answer(count: int) -> bytes:
+    return CommandComplete(f"SELECT {count}").encode() + ReadyForQuery("I").encode()
+
+
+async def asked(pieces: list[list[bytes]]) -> list[bytes]:
+    """What a stand-in for statements that begin with SELECT a answers, when each is sent in these pieces."""
+    counting = Counting()
+    server = await asyncio.start_server(counting, "127.0.0.1", 0)
+    stand = await standin.listening(server.sockets[0].getsockname()[1], b"SELECT a")
+    reader, writer = await asyncio.open_connection("127.0.0.1", stand.sockets[0].getsockname()[1])
+    found = []
+    for statement in pieces:
+        for piece in statement:
+            writer.write(piece)
+            await asyncio.sleep(0.01)
+        found.append(await reader.readexactly(len(answer(1))))
+    writer.close()
+    await writer.wait_closed()
+    await counting.left.wait()
+    stand.close()
+    server.close()
+    return found
+
+
+def test_a_stand_in_answers_again_what_the_server_answered_first() -> None:
+    report, other = Query(b"SELECT a, 'new'").encode(), Query(b"SELECT b").encode()
+    cut = [report[:1], report[1:9], report[9:]]
+    found = asyncio.run(asked([[other], [report], [report], [other], cut, [other]]))
+    assert found == [answer(count) for count in (1, 2, 2, 3, 2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("cost", "ratio"),
+    [(Cost(1e-3, 0.0), 2.0), (Cost(1e-3, 1e-3), 1.0), (Cost(1e-3, 25e-5), 1.6), (Cost(1e-3, 3e-3), 1.0)],
+    ids=["workers alone", "as much for others", "a quarter for others", "the server is the limit"],
+)
+def test_what_a_second_worker_can_add(cost: Cost, ratio: float) -> None:
+    assert cost.most_of_two / cost.most_of_one == pytest.approx(ratio)
+
+
+def test_two_processes_add_at_the_same_time() -> None:
+    assert additions(2, seconds=0.01) > 0
