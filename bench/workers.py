@@ -2,9 +2,9 @@
 
 The server and the client run on the same two cores as the workers. Where a transaction takes P seconds of the workers'
 CPU and S of everybody else's, one worker answers at most 1/P of them a second and two 2/(P+S), so that 2P/(P+S) is the
-most that the second one can add. PostgreSQL's part of whatever statement is a quarter of P or more, which leaves 1.6 at
-most: it is not the workers that are measured then. So PostgreSQL is there for the catalogue and for the first answers,
-and a stand-in (`standin`) gives them again.
+most that the second one can add. PostgreSQL's part of the statements that were tried is a quarter of P or more, which
+leaves 1.6 at most: it is not the workers that are measured then. So PostgreSQL is there for the catalogue and for the
+first answers, and a stand-in (`standin`) gives them again.
 
 The statements are reports as BI tools write them: a join of ten tables, two masked columns in each, in a text that was
 never seen before.
