@@ -11,28 +11,31 @@ https://www.postgresql.org/docs/current/protocol-flow.html
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Final
 
 from proxy.errors import ProtocolError, UpstreamError
-from proxy.leaseframes import is_reserved, renamed_error
+from proxy.leaseframes import is_reserved, parse_parts, renamed_error
 from proxy.leasenames import Names
+from proxy.leaseremains import Remains
 from proxy.leasetexts import NO_SEQUENCE, RESERVED, trace_of
+from proxy.leasetold import Told
 from proxy.leasetypes import Entry, Mark
-from proxy.leftovers import may_ask_for
 from proxy.policy.sessionstate import CHECK, CLEAN, UNKNOWN, VALUES, Trace
 from proxy.refusals import POISONED, poison_parse, poison_query
 from proxy.serverconn import Conn
-from proxy.wire.buffer import Frame, Run
+from proxy.wire.buffer import Frame, Run, length_at
 from proxy.wire.codec import HEADER_SIZE, Code
-from proxy.wire.messages import IDLE, DataRow, ErrorResponse, ParameterStatus, Sync, decode_backend
-from proxy.wire.replies import Expected, Replies, Request
+from proxy.wire.messages import IDLE, DataRow, ErrorResponse, Sync, decode_backend
+from proxy.wire.replies import PART, Expected, Replies, Request
 
-_ENDS_SOMETHING = frozenset({b"DEAL", b"DISC", b"CLOS", b"UNLI", b"DROP", b"RESE"})
+_EXTENDED: Final = frozenset({Code.PARSE, Code.BIND, Code.DESCRIBE, Code.EXECUTE, Code.CLOSE})
+_ENDS_SOMETHING: Final = frozenset({b"DEAL", b"DISC", b"CLOS", b"UNLI", b"DROP", b"RESE"})
 """How the tags of commands begin after which less may be left than before: DEALLOCATE, DISCARD, CLOSE, UNLISTEN..."""
-_RESETS = frozenset({b"RESE", b"DISC"})
-_FLUSH = b"H\0\0\0\4"
-_SYNC = Sync().encode()
-BY_NAME = "prepared statements by SQL"
+_RESETS: Final = frozenset({b"RESE", b"DISC"})
+_FLUSH: Final = b"H\0\0\0\4"
+_SYNC: Final = Sync().encode()
+_MIN_LENGTH: Final = HEADER_SIZE - 1
+_READY_LENGTH: Final = 5
 
 
 class Exchange:
@@ -41,26 +44,18 @@ class Exchange:
     __slots__ = (
         "_answered",
         "_execute",
-        "_own",
-        "_reset",
-        "_seen",
-        "_tainted",
+        "_told",
         "_valued",
-        "asking",
         "blocked",
         "connection",
-        "customs",
-        "for_good",
-        "left",
         "names",
         "open",
-        "pinned",
+        "remains",
         "replies",
         "section",
         "status",
         "to_client",
         "to_server",
-        "unasked",
     )
 
     def __init__(
@@ -83,30 +78,16 @@ class Exchange:
         self.status = IDLE
         self.section = 0
         """How many Syncs were sent."""
-        self.left = CLEAN
-        """What may be left of what ran since the server was last asked."""
-        self.customs: frozenset[str] = frozenset()
-        self.unasked = False
-        """Whether anything ran since then."""
-        self.asking = False
-        """The server is being asked: what the session's settings are is known with its answer."""
-        self.pinned: str | None = None
-        """Why the session keeps its connection..."""
-        self.for_good = False
-        """...which nothing changes any more."""
+        self.remains = Remains()
         self.names = Names(self, max_prepared)
         self._answered = answered
         """Told when a query of ours has been answered."""
-        self._seen = reported
-        """What the client was told last. Shared with other sessions, so never changed in place."""
+        self._told = Told(reported, own)
         self._execute: Mark | None = None
-        self._own = own
-        self._reset = False
-        """Settings are given back the values that they began with."""
-        self._tainted = self._valued = False
+        self._valued = False
 
     def __repr__(self) -> str:
-        return f"Exchange(status={self.status!r}, pinned={self.pinned is not None}, {self.replies!r})"
+        return f"Exchange(status={self.status!r}, {self.remains!r}, {self.replies!r})"
 
     def begin(self, conn: Conn) -> None:
         """A connection was taken."""
@@ -130,15 +111,12 @@ class Exchange:
         """Whether the connection can go to others where the session ends now, once what is ours is answered."""
         head = self.replies.head
         only_ours = head is None or (head.ours and self.replies.last.ours)
-        return only_ours and not self.open and self.status == IDLE and self.pinned is None
+        return only_ours and not self.open and self.status == IDLE and self.remains.pinned is None
 
     def catch_up(self) -> bool:
         """The client hears of settings that are not what it was told last. True: there are some."""
-        if self.conn.reported == self._seen:
-            return False
-        changed = [(n, v) for n, v in self.conn.reported.items() if self._seen.get(n) != v]
-        self._seen = {**self._seen, **dict(changed)}
-        self.to_client += [ParameterStatus(n, v).encode() for n, v in changed]
+        changed = self._told.catch_up(self.conn)
+        self.to_client += changed
         return bool(changed)
 
     # The client's messages
@@ -150,20 +128,20 @@ class Exchange:
                 return False
             self.blocked = None
         tag = frame.tag
-        taker = self._TAKERS.get(tag)
-        if taker is not None:
-            if tag != Code.QUERY:
-                if self.replies.skipping:
-                    return True
-                self.open = True
-                if is_reserved(frame):
-                    self.refuse(frame, RESERVED)
-                    return True
-            return taker(self, frame)
+        if tag == Code.QUERY:
+            return self._query(frame)
+        if tag in _EXTENDED:
+            if self.replies.skipping:
+                return True
+            self.open = True
+            if is_reserved(frame):
+                self.refuse(frame, RESERVED)
+                return True
+            return self._take_extended(frame)
         if tag == Code.SYNC:
             self.open = False
             self._execute = None
-            self.send_entry(frame.raw, Expected(Request.SYNC))
+            self.send_entry(frame.raw, Expected(Request.SYNC, plain=True))
             self.section += 1
         elif tag == Code.FLUSH:
             self.to_server.append(frame.raw)
@@ -177,12 +155,26 @@ class Exchange:
             raise ProtocolError(f"invalid frontend message type {tag}")
         return True
 
+    def _take_extended(self, frame: Frame) -> bool:
+        tag = frame.tag
+        if tag == Code.BIND:
+            return self.names.bind(frame)
+        if tag == Code.EXECUTE:
+            return self._executed(frame)
+        if tag == Code.DESCRIBE:
+            return self.names.describe(frame)
+        if tag == Code.PARSE:
+            return self._parse(frame)
+        if tag == Code.CLOSE:
+            return self.names.close(frame)
+        raise ProtocolError(f"invalid frontend message type {tag}")
+
     def _query(self, frame: Frame) -> bool:
         left = trace_of(bytes(frame.raw[HEADER_SIZE:-1]))
-        self.unasked = True
+        self.remains.unasked = True
         if left is CLEAN or left is VALUES:
             self._valued = self._valued or left is VALUES
-            self.send_entry(frame.raw, Expected(Request.QUERY))
+            self.send_entry(frame.raw, Expected(Request.QUERY, plain=True))
             return True
         if (left.names or left.deallocates is not None) and self.replies.head is not None:
             self.block(self.replies.last)  # what stands under the names is not known yet
@@ -213,13 +205,16 @@ class Exchange:
         return Mark("deallocate", None, name) if name else None
 
     def _parse(self, frame: Frame) -> bool:
-        text = bytes(frame.raw[HEADER_SIZE:]).partition(b"\0")[2].partition(b"\0")[0]
-        return self.names.parse(frame, trace_of(text))
+        parts = parse_parts(frame)
+        if parts is None:
+            self.send_entry(frame.raw, Expected(Request.PARSE, plain=True))
+            return True
+        return self.names.parse(frame, parts, trace_of(parts[1]))
 
     def _executed(self, frame: Frame) -> bool:
-        self.unasked = True
-        self.send_entry(frame.raw, Expected(Request.EXECUTE, self._execute))
-        self._execute = None
+        self.remains.unasked = True
+        note, self._execute = self._execute, None
+        self.send_entry(frame.raw, Expected(Request.EXECUTE, note, plain=note is None))
         return True
 
     # For `leasenames`
@@ -233,7 +228,7 @@ class Exchange:
     @property
     def tainted(self) -> bool:
         """Whether there may be other settings than the session is known to have."""
-        return self._tainted or self.asking or self.left.check
+        return self.remains.unsettled
 
     @property
     def skipping(self) -> bool:
@@ -266,24 +261,48 @@ class Exchange:
 
     def mark(self, left: Trace) -> None:
         """A text with these traces is sent to run."""
-        if left is CLEAN:
-            return
         self._valued = self._valued or left.values
-        if left is VALUES:
-            return
-        self.left |= left
-        self._tainted = self._tainted or left.local or left.check
-        self.customs |= left.customs
-        if left.pins is not None or left.names:
-            self.pinned = left.pins or BY_NAME
-            self.for_good = self.for_good or left.pins is not None
-        if not all(map(may_ask_for, left.customs)):
-            self.pinned, self.for_good = "a setting with an unusual name", True
+        if left is not VALUES:
+            self.remains.mark(left)
 
     def will_deallocate(self, name: bytes) -> None:
         self._execute = Mark("deallocate", None, name)
 
     # The server's messages
+
+    def pass_on(self, data: bytes) -> int:
+        """How many bytes at the start of a chunk go to the client as they are: whole messages, each of them an answer
+        that is owed to it, and is what it should be. They are counted as answered."""
+        replies = self.replies
+        pos, end = 0, len(data)
+        while (head := replies.head) is not None:
+            if head.request is Request.COPY_END:
+                replies.take_made()
+                continue
+            if not head.plain or head.ours:
+                break
+            passes = head.request.passes
+            part = PART
+            while part == PART:
+                if end - pos < HEADER_SIZE:
+                    return pos
+                tag, length = data[pos], length_at(data, pos)
+                part, stop = passes[tag], pos + 1 + length
+                if part == 0 or stop > end or length < _MIN_LENGTH:
+                    return pos
+                if tag == Code.COMMAND_COMPLETE and data[pos + HEADER_SIZE : pos + HEADER_SIZE + 4] in _ENDS_SOMETHING:
+                    return pos
+                if part == PART:
+                    pos = stop
+            if tag == Code.READY_FOR_QUERY:
+                if length != _READY_LENGTH:
+                    return pos
+                self._is_ready(head.request, data[pos + HEADER_SIZE])
+            elif tag == Code.PARSE_COMPLETE and head.note is not None:
+                self.names.parsed(head.note)
+            replies.pop()
+            pos = stop
+        return pos
 
     def answer(self, item: Frame | Run) -> None:
         """One message, or a run of rows. Raises PgveilError where nobody waits for it."""
@@ -299,7 +318,7 @@ class Exchange:
         elif tag == Code.ERROR_RESPONSE:
             self._error(item)
         elif tag == Code.PARAMETER_STATUS:
-            self._parameter(item, ours=ours)
+            self.to_client += self._told.parameter(self.conn, item, ours=ours)
         elif tag in (Code.NOTICE_RESPONSE, Code.NOTIFICATION_RESPONSE):
             # The server notifies when it has a moment, as at the end of a question of ours.
             if not ours or tag == Code.NOTIFICATION_RESPONSE:
@@ -326,14 +345,15 @@ class Exchange:
         elif mark.kind == "probe" and tag == Code.DATA_ROW:
             row = decode_backend(frame)
             if isinstance(row, DataRow):
-                mark.rows.append(row.values)
+                mark.rows = [*(mark.rows or ()), row.values]
 
     def _completed(self, mark: Mark | None, frame: Frame) -> None:
-        if frame.raw[HEADER_SIZE : HEADER_SIZE + 4] not in _ENDS_SOMETHING:
+        begins = bytes(frame.raw[HEADER_SIZE : HEADER_SIZE + 4])
+        if begins not in _ENDS_SOMETHING:
             return
-        self._reset = frame.raw[HEADER_SIZE : HEADER_SIZE + 4] in _RESETS
-        if self.pinned is not None:
-            self.left |= CHECK
+        self._told.reset = begins in _RESETS
+        if self.remains.pinned is not None:
+            self.remains.left |= CHECK
         told = bytes(frame.raw[HEADER_SIZE:-1])
         if told in (b"DEALLOCATE ALL", b"DISCARD ALL"):
             self.names.forgotten(None)
@@ -342,17 +362,20 @@ class Exchange:
 
     def _ready(self, frame: Frame) -> None:
         entry = self.replies.accept(frame.tag)[0]
-        self.status = chr(frame.raw[HEADER_SIZE])
-        self._reset = False
-        if self.status == IDLE:
-            self._tainted = False
-        if entry.request is Request.QUERY:
-            self.names.queried()
+        self._is_ready(entry.request, frame.raw[HEADER_SIZE])
         if not entry.ours:
             self.to_client.append(frame.raw)
         elif entry.note is not None:
             self._answered(entry)
         self.replies.take_made()
+
+    def _is_ready(self, request: Request, status: int) -> None:
+        self.status = chr(status)
+        self._told.reset = False
+        if self.status == IDLE:
+            self.remains.tainted = False
+        if request is Request.QUERY:
+            self.names.queried()
 
     def _error(self, frame: Frame) -> None:
         message = decode_backend(frame)
@@ -371,26 +394,3 @@ class Exchange:
         elif mark is None or mark.kind != "quiet":
             self.to_client.append(frame.raw if mark is None else renamed_error(frame.raw, mark.server, mark.name))
         self.replies.take_made()
-
-    def _parameter(self, frame: Frame, *, ours: bool) -> None:
-        message = decode_backend(frame)
-        if not isinstance(message, ParameterStatus):
-            raise UpstreamError("the server's ParameterStatus cannot be read")
-        self.conn.reported[message.name] = message.value
-        own = self._own.get(message.name.encode()) if self._reset else None
-        if own is not None:  # RESET gives back what the connection began with, and not what the session did
-            if self._seen.get(message.name) != own.decode():
-                self._seen = {**self._seen, message.name: own.decode()}
-                self.to_client.append(ParameterStatus(message.name, own.decode()).encode())
-        elif not ours:
-            self._seen = {**self._seen, message.name: message.value}
-            self.to_client.append(frame.raw)
-
-    _TAKERS: ClassVar[Mapping[int, Callable[[Exchange, Frame], bool]]] = {
-        Code.QUERY: _query,
-        Code.PARSE: _parse,
-        Code.BIND: lambda line, frame: line.names.bind(frame),
-        Code.DESCRIBE: lambda line, frame: line.names.describe(frame),
-        Code.EXECUTE: _executed,
-        Code.CLOSE: lambda line, frame: line.names.close(frame),
-    }

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from proxy.exchange import BY_NAME, Exchange
+from proxy.exchange import Exchange
+from proxy.leaseremains import BY_NAME
 from proxy.leasetypes import Mark
 from proxy.leftovers import question, read_answer
 from proxy.policy.sessionstate import CHECK, CLEAN
@@ -17,7 +19,7 @@ from proxy.pool import Group
 from proxy.wire.buffer import MAX_FRAME
 from proxy.wire.messages import notice_response
 
-MAX_QUESTIONS = 3
+MAX_QUESTIONS: Final = 3
 """How often the server is asked, where it does not answer."""
 
 
@@ -57,44 +59,44 @@ class Inquiry:
     def question(self) -> bytes | None:
         """The query that is to be asked before the connection can be given back."""
         line = self._line
-        always = self._group.limits.check_always and line.unasked
-        if (line.left.check or always) and self._asked < MAX_QUESTIONS:
+        always = self._group.limits.check_always and line.remains.unasked
+        if (line.remains.left.check or always) and self._asked < MAX_QUESTIONS:
             self._asked += 1
-            line.asking = True
-            self._about, line.left, line.unasked = line.left, CLEAN, False
-            return question(self._origin.login, line.customs, functions=self._about.foreign or always)
-        if line.left.check:
-            line.pinned, line.for_good = "the server does not say what is left", True
+            line.remains.asking = True
+            self._about, line.remains.left, line.remains.unasked = line.remains.left, CLEAN, False
+            return question(self._origin.login, line.remains.customs, functions=self._about.foreign or always)
+        if line.remains.left.check:
+            line.remains.pinned, line.remains.for_good = "the server does not say what is left", True
         return None
 
     def answered(self, mark: Mark) -> None:
         """The rows of the answer have come. For a moment when no message is under way, as `tell`."""
-        left, line = read_answer(mark.rows), self._line
-        self._asked, line.asking = 0, False
+        left, line = read_answer(mark.rows or ()), self._line
+        self._asked, line.remains.asking = 0, False
         line.conn.settings = left.settings
         self.settings = {**self._origin.settings, **left.settings}
         line.names.settings_are(self.settings)
         alone = line.replies.head is None and not line.open
         if not alone:  # what was sent behind the question may have changed it all
-            line.left |= CHECK
+            line.remains.left |= CHECK
         line.names.really_there(left.statements, nothing_else=alone and not left.others)
-        if not line.for_good:
+        if not line.remains.for_good:
             native = BY_NAME if line.names.native else None
-            line.pinned = left.others[0] if left.others else native
+            line.remains.pinned = left.others[0] if left.others else native
         self.tell()
 
     def unanswered(self) -> None:
         """The server had an error for the question."""
-        self._line.asking = False
-        self._line.left |= self._about | CHECK
+        self._line.remains.asking = False
+        self._line.remains.left |= self._about | CHECK
 
     def over(self) -> None:
         """Nothing more is to be asked of what ran until now."""
-        self._line.left, self._asked = CLEAN, 0
+        self._line.remains.left, self._asked = CLEAN, 0
 
     def tell(self) -> None:
         """The client hears that it keeps its connection, once for each time."""
-        reason = self._line.pinned
+        reason = self._line.remains.pinned
         if reason is None:
             self._told = False
         elif not self._told:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from proxy.errors import InternalError, PgveilError
 from proxy.exchange import Exchange
@@ -23,7 +22,8 @@ from proxy.inquiry import Inquiry, Origin
 from proxy.leaseinbox import Ending, Inbox, Pressure
 from proxy.leasetypes import Entry, Mark
 from proxy.leftovers import difference
-from proxy.pool import Group, PolicyChangedError, Ticket, Want
+from proxy.pool import Group
+from proxy.poolqueue import PolicyChangedError, Ticket, Want
 from proxy.refusals import CANCELLED, refusal_response
 from proxy.serverconn import Conn, User
 from proxy.wire.buffer import NOTHING, Frame, FrameBuffer, Run
@@ -31,7 +31,7 @@ from proxy.wire.codec import Code
 from proxy.wire.messages import ErrorResponse, Query, Terminate, error_response
 from proxy.wire.replies import Expected, Request
 
-ROWS = frozenset({Code.DATA_ROW, Code.COPY_DATA})
+ROWS: Final = frozenset({Code.DATA_ROW, Code.COPY_DATA})
 
 
 class Lease:
@@ -67,10 +67,9 @@ class Lease:
         self._inbox = Inbox(origin.max_frame)
         self._from_server = FrameBuffer(passing=ROWS)
         self._line = Exchange(origin.reported, origin.settings, group.limits.max_prepared, self._answered)
-        self._want = replace(want, owner=self._line.names)
+        self._want = want.of(self._line.names)
         self._inquiry = Inquiry(self._line, group, origin)
         self._ticket: Ticket | None = None
-        """Its place in the queue."""
         self._failed: ErrorResponse | None = None
         """Why the session's settings could not be made on this connection."""
         self._leaving = False
@@ -108,11 +107,10 @@ class Lease:
             return
         self._closing = True
         self._leave_queue()
-        line, conn = self._line, self._line.connection
+        conn = self._line.connection
         if conn is None:
             self._finish()
-            return
-        if line.passable:
+        elif self._line.passable:
             self._rest()
         else:
             self._dismiss(conn)
@@ -148,9 +146,13 @@ class Lease:
 
     def _hear(self, data: bytes) -> None:
         buffer, line = self._from_server, self._line
-        buffer.feed(data)
-        while (item := buffer.take()) is not None:
-            line.answer(item)
+        passed = line.pass_on(data) if buffer.empty else 0
+        if passed:
+            line.to_client.append(data if passed == len(data) else data[:passed])
+        if passed < len(data):
+            buffer.feed(data[passed:] if passed else data)
+            while (item := buffer.take()) is not None:
+                line.answer(item)
         if self._failed is not None:
             self._give_up(self._failed)
             return
@@ -233,22 +235,21 @@ class Lease:
             self._begin(found)
             self._pump()
             self._rest()
-        elif isinstance(found, PolicyChangedError):
-            self._reject(error_response(found), everything=True)
         else:
-            self._reject(error_response(found))
+            self._reject(error_response(found), everything=isinstance(found, PolicyChangedError))
 
     def _begin(self, conn: Conn) -> None:
         conn.user = self
         self._line.begin(conn)
         if self._paused:
             conn.stream.pause_reading()
-        if conn.settings == self._inquiry.settings:
-            if self._line.catch_up():
-                self._loop.call_soon(self._deliver)
+        own = self._inquiry.settings
+        if conn.settings is not own and conn.settings != own:
+            self._line.block(self._ask("prelude", difference(conn.settings, own)))
             return
-        missing = difference(conn.settings, self._inquiry.settings)
-        self._line.block(self._ask("prelude", missing))
+        conn.settings = own
+        if self._line.catch_up():
+            self._loop.call_soon(self._deliver)
 
     def _ask(self, kind: str, text: bytes) -> Entry:
         """A query of ours."""
@@ -283,7 +284,7 @@ class Lease:
         elif mark is not None and mark.kind == "prelude":
             self._failed = mark.failed
             if mark.failed is None:
-                self._line.conn.settings = dict(self._inquiry.settings)
+                self._line.conn.settings = self._inquiry.settings
                 self._line.catch_up()
 
     def _rest(self) -> None:
@@ -304,7 +305,7 @@ class Lease:
             self._from_server.passing = NOTHING
             self._ask("probe", asked)
             return
-        if line.pinned is None:
+        if line.remains.pinned is None:
             self._give_back(conn)
         else:
             self._keep(conn)
@@ -365,12 +366,11 @@ class Lease:
         if conn is not None:
             self._part(conn)
             conn.abort()
-        told = error
-        if not isinstance(told, PgveilError):
+        if not isinstance(error, PgveilError):
             self._group.crashed(error)
-            told = InternalError("the proxy failed; the session is ended")
+            error = InternalError("the proxy failed; the session is ended")
         if not self._from_server.inside:
-            self._line.to_client.append(error_response(told, "FATAL").encode())
+            self._line.to_client.append(error_response(error, "FATAL").encode())
         self._deliver()
         self._finish()
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 import struct
+from typing import Final
 
 from proxy.wire.buffer import Frame
 from proxy.wire.codec import HEADER_SIZE, Code
 from proxy.wire.peek import MAX_NAME
 
-PREFIX = b"pgveil_s_"
-_KEY = secrets.token_bytes(16)
+PREFIX: Final = b"pgveil_s_"
+_KEY: Final = secrets.token_bytes(16)
 """Names cannot be guessed by clients, and are the same on all connections of the process."""
 
 
@@ -92,7 +93,7 @@ def renamed_error(raw: bytes | bytearray, server: bytes, name: bytes) -> bytes |
     return framed(raw[0], bytes(raw[HEADER_SIZE:]).replace(b'"' + server + b'"', b'"' + name + b'"'))
 
 
-_COLUMN = struct.Struct("!ihihih")
+_COLUMN: Final = struct.Struct("!ihihih")
 """Table, column number, type, its size, modifier, format: PostgreSQL compares the type and the modifier."""
 
 

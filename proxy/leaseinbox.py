@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from proxy.serverconn import User
 from proxy.wire.buffer import Frame, FrameBuffer, Run
 from proxy.wire.codec import Code
 from proxy.wire.messages import IDLE, ErrorResponse, ReadyForQuery
 
-_FROM_CLIENT = frozenset({Code.COPY_DATA})
-_HELD_BYTES = 256 * 1024
+_FROM_CLIENT: Final = frozenset({Code.COPY_DATA})
+_HELD_BYTES: Final = 256 * 1024
 """What may wait here before whoever sends it is told."""
 
-_READY = ReadyForQuery(IDLE).encode()
-_NEED_NO_SERVER = frozenset({Code.COPY_DONE, Code.COPY_FAIL, Code.FLUSH})
+_READY: Final = ReadyForQuery(IDLE).encode()
+_NEED_NO_SERVER: Final = frozenset({Code.COPY_DONE, Code.COPY_FAIL, Code.FLUSH})
 """Outside COPY the server ignores the first two, and has nothing to flush."""
-_ALONE = frozenset({Code.QUERY, Code.FUNCTION_CALL, Code.SYNC})
+_ALONE: Final = frozenset({Code.QUERY, Code.FUNCTION_CALL, Code.SYNC})
 """What ReadyForQuery comes after, with an error or without."""
 
 

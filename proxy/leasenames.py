@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from typing import Final
 
 from proxy.leaseframes import (
     PREFIX,
@@ -29,13 +30,12 @@ from proxy.leaseframes import (
     describe_frame,
     named,
     parse_frame,
-    parse_parts,
     renamed,
     server_name,
     shape_of,
 )
 from proxy.leasetypes import Entry, Kept, Line, Mark
-from proxy.policy.sessionstate import Trace
+from proxy.policy.sessionstate import CLEAN, Trace
 from proxy.refusals import POISON_NAME, stale_response
 from proxy.serverconn import Conn
 from proxy.wire.buffer import Frame
@@ -43,7 +43,7 @@ from proxy.wire.codec import HEADER_SIZE, Code
 from proxy.wire.peek import MAX_NAME
 from proxy.wire.replies import Expected, Request
 
-_REFUSED = POISON_NAME.encode()
+_REFUSED: Final = POISON_NAME.encode()
 
 
 class Names:
@@ -103,11 +103,8 @@ class Names:
 
     # The client's messages. False: the message has to wait.
 
-    def parse(self, frame: Frame, trace: Trace) -> bool:
-        parts = parse_parts(frame)
-        if parts is None:
-            self._line.send_entry(frame.raw, Expected(Request.PARSE))
-            return True
+    def parse(self, frame: Frame, parts: tuple[bytes, bytes, bytes], trace: Trace) -> bool:
+        """`parts`: its name, text and types."""
         name, text, types = parts
         kept = Kept(text, types, trace)
         if name and (self.native or name == _REFUSED):
@@ -134,7 +131,7 @@ class Names:
     def bind(self, frame: Frame) -> bool:
         found = bound_name(frame)
         if found is None:
-            self._line.send_entry(frame.raw, Expected(Request.BIND))
+            self._line.send_entry(frame.raw, Expected(Request.BIND, plain=True))
             return True
         start, end, name = found
         kept = self._resolve(name)
@@ -155,15 +152,16 @@ class Names:
         if kept is not None:
             self._prepare_effects(kept.trace)
         if not server:
-            self._line.send_entry(frame.raw, Expected(Request.BIND))
+            self._line.send_entry(frame.raw, Expected(Request.BIND, plain=True))
         else:
-            self._line.send_entry(
-                renamed(frame, start, end, server), Expected(Request.BIND, Mark("bind", kept, name, server))
-            )
+            entry: Entry = Expected(Request.BIND, Mark("bind", kept, name, server), plain=True)
+            self._line.send_entry(renamed(frame, start, end, server), entry)
         return True
 
     def _prepare_effects(self, trace: Trace) -> None:
         """Of a statement that will be executed."""
+        if trace is CLEAN:
+            return
         self._line.mark(trace)
         name = (trace.deallocates or "").encode()
         if trace.names and not self.native:
@@ -174,10 +172,10 @@ class Names:
 
     def describe(self, frame: Frame) -> bool:
         name = named(frame)
-        kept = None if name is None else self._resolve(name)
         if name is None or (self.native and name):
-            self._line.send_entry(frame.raw, Expected(Request.DESCRIBE))
+            self._line.send_entry(frame.raw, Expected(Request.DESCRIBE, plain=True))
             return True
+        kept = self._resolve(name)
         if self._waits() or not self._present(kept, name):
             return False
         if self._line.skipping:
@@ -385,7 +383,7 @@ class Names:
         return entry
 
     def _send_unnamed(self, data: bytes | bytearray, kept: Kept, *, ours: bool) -> None:
-        entry: Entry = Expected(Request.PARSE, Mark("unnamed", kept), ours=ours)
+        entry: Entry = Expected(Request.PARSE, Mark("unnamed", kept), ours=ours, plain=True)
         self._line.send_entry(data, entry)
         self._unnamed_sent = (entry, kept, self._line.section)
         if not self._own_unnamed:

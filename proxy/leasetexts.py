@@ -6,6 +6,7 @@ It does not know sessions. How a text is read: `policy.sessionstate`.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from proxy.errors import PgveilError
 from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, VALUES, Trace, trace
@@ -25,11 +26,11 @@ class ReservedNameError(PgveilError):
     sqlstate = "42939"
 
 
-RESERVED = error_response(
+RESERVED: Final = error_response(
     ReservedNameError("statement names that begin with pgveil_s_ are the proxy's", hint="Use another name.")
 ).encode()
 
-NO_SEQUENCE = error_response(
+NO_SEQUENCE: Final = error_response(
     SequenceError(
         "the session's last value of a sequence is not known in transaction pooling",
         hint="Use INSERT ... RETURNING, or ask in the transaction that took the value, or use pool.mode: session.",

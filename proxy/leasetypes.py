@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.policy.sessionstate import CLEAN, Trace
@@ -12,40 +11,50 @@ from proxy.wire.messages import ErrorResponse
 from proxy.wire.replies import Expected
 
 
-@dataclass(slots=True, eq=False)
 class Kept:
     """A statement as the client prepared it."""
 
-    text: bytes = field(repr=False)
-    declared: bytes = field(repr=False)
-    """The end of the Parse message: how many types, and their OIDs."""
-    trace: Trace = CLEAN
-    types: bytes | None = None
-    """The same as the server found them..."""
-    shape: bytes | None = None
-    """...and those with names and types of the result's columns; None while nobody knows."""
-    server: bytes = b""
-    """The name on the server..."""
-    salt: bytes | None = None
-    """...under the settings that this says."""
+    __slots__ = ("declared", "salt", "server", "shape", "text", "trace", "types")
+
+    def __init__(self, text: bytes, declared: bytes, trace: Trace = CLEAN) -> None:
+        """`declared`: the end of the Parse message: how many types, and their OIDs."""
+        self.text = text
+        self.declared = declared
+        self.trace = trace
+        self.types: bytes | None = None
+        """The same as the server found them..."""
+        self.shape: bytes | None = None
+        """...and those with names and types of the result's columns; None while nobody knows."""
+        self.server = b""
+        """The name on the server..."""
+        self.salt: bytes | None = None
+        """...under the settings that this says."""
+
+    def __repr__(self) -> str:
+        return f"Kept({len(self.text)} bytes, known={self.shape is not None})"
 
 
-@dataclass(slots=True, eq=False)
 class Mark:
     """What a message to the server was for."""
 
-    kind: str = ""
-    """parse, close, shape, unnamed, prelude, probe, deallocate, quiet (of ours: its errors are nobody's), or nothing
-    that its answer changes."""
-    kept: Kept | None = None
-    name: bytes = b""
-    """The client's name for the statement..."""
-    server: bytes = b""
-    """...and the server's."""
-    failed: ErrorResponse | None = None
-    """What the server said to a query of ours in place of an answer."""
-    types: bytes = b""
-    rows: list[tuple[bytes | None, ...]] = field(default_factory=list, repr=False)
+    __slots__ = ("failed", "kept", "kind", "name", "rows", "server", "types")
+
+    def __init__(self, kind: str = "", kept: Kept | None = None, name: bytes = b"", server: bytes = b"") -> None:
+        """`name` is the client's for the statement, `server` the server's. `kind`: parse, again, bind, close, shape,
+        unnamed, prelude, probe, deallocate, quiet (of ours: its errors are nobody's), or nothing that its answer
+        changes."""
+        self.kind = kind
+        self.kept = kept
+        self.name = name
+        self.server = server
+        self.failed: ErrorResponse | None = None
+        """What the server said to a query of ours in place of an answer."""
+        self.types = b""
+        self.rows: list[tuple[bytes | None, ...]] | None = None
+        """The answer to one."""
+
+    def __repr__(self) -> str:
+        return f"Mark({self.kind!r})"
 
 
 Entry = Expected[Mark]

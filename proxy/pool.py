@@ -13,16 +13,15 @@ It does not know what sessions do with a connection (`lease`), nor how one is ma
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.errors import PgveilError, UpstreamError
 from proxy.ops.log import get_logger
+from proxy.poolqueue import PolicyChangedError, Queue, QueueTimeoutError, Ticket, Want
 from proxy.ports import PoolWatcher, Task
-from proxy.serverconn import Conn, Facts
-from proxy.upstream import Upstream
+from proxy.serverconn import Conn
 
 _log = get_logger("pool")
 
@@ -39,52 +38,6 @@ class PoolLimits:
     check_always: bool = False
 
 
-class QueueTimeoutError(PgveilError):
-    """Ours: no server connection became free in time (SQLSTATE 53300)."""
-
-    sqlstate = "53300"
-
-
-class PolicyChangedError(PgveilError):
-    """Ours, on purpose: what a statement may read was decided before it began to wait, and is not so any more (SQLSTATE
-    40001)."""
-
-    sqlstate = "40001"
-
-
-Opener = Callable[[], Awaitable[tuple[Upstream, Facts]]]
-"""Makes a connection. Raises PgveilError."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Want:
-    """What a session needs."""
-
-    key: Hashable
-    facts: Facts
-    """None: whatever there is."""
-    connect: Opener = field(repr=False)
-    owner: object = None
-    decided: bool = False
-    """A policy has decided what is to be sent."""
-
-    def takes(self, conn: Conn) -> bool:
-        return (conn.key is self.key or conn.key == self.key) and (self.facts is None or conn.facts == self.facts)
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A place in the queue. `ready` is called once: with a connection, or with the reason why there is none."""
-
-    want: Want
-    ready: Callable[[Conn | PgveilError], None]
-    since: float
-    timer: Task | None = None
-    connecting: bool = False
-    """A connection is being made for it."""
-    over: bool = False
-
-
 class Group:
     """The connections of one account to one database."""
 
@@ -98,7 +51,7 @@ class Group:
         self._idle: list[Conn] = []
         self._all: set[Conn] = set()
         self._connecting = 0
-        self._waiting: deque[Ticket] = deque()
+        self._queue = Queue(limits.queue_seconds, self._give_up)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -110,7 +63,7 @@ class Group:
 
     @property
     def waiting(self) -> int:
-        return sum(not ticket.over for ticket in self._waiting)
+        return len(self._queue)
 
     @property
     def idle(self) -> int:
@@ -123,30 +76,30 @@ class Group:
     def take(self, want: Want, settings: Mapping[bytes, bytes]) -> Conn | None:
         """A connection that is free now. Its own last one first, then one with the same settings, then any."""
         best: Conn | None = None
+        found = False
+        """It has the same settings."""
         for conn in reversed(self._idle):
             if conn.over or not want.takes(conn):
                 continue
-            if conn.unnamed_of is want.owner and conn.settings == settings:
+            alike = conn.settings is settings or conn.settings == settings
+            if alike and conn.unnamed_of is want.owner:
                 best = conn
                 break
-            if best is None or (best.settings != settings and conn.settings == settings):
-                best = conn
+            if best is None or (alike and not found):
+                best, found = conn, alike
         if best is not None:
             self._idle.remove(best)
         return best
 
     def queue(self, want: Want, ready: Callable[[Conn | PgveilError], None]) -> Ticket:
         """A place in the queue, where `take` had nothing."""
-        ticket = Ticket(want, ready, self._loop.time())
-        if self._limits.queue_seconds > 0:
-            ticket.timer = self._loop.call_later(self._limits.queue_seconds, self._give_up, ticket)
-        self._waiting.append(ticket)
+        ticket = self._queue.add(want, ready)
         self._grow()
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
         """It is not waited for any more."""
-        self._end(ticket)
+        self._queue.end(ticket)
         self._grow()
 
     def give_back(self, conn: Conn) -> None:
@@ -198,7 +151,7 @@ class Group:
 
     def policy_changed(self) -> None:
         """What waits was decided under the policy before."""
-        for ticket in [ticket for ticket in self._waiting if ticket.want.decided]:
+        for ticket in [ticket for ticket in self._queue.tickets() if ticket.want.decided]:
             self._fail(
                 ticket,
                 PolicyChangedError(
@@ -221,8 +174,9 @@ class Group:
         self._closed = True
         for conn in list(self._idle):
             self._retire(conn)
-        for ticket in list(self._waiting):
-            self._end(ticket)
+        for ticket in self._queue.tickets():
+            ticket.over = True
+        self._queue.close()
 
     # Inside
 
@@ -231,22 +185,15 @@ class Group:
         if self._closed or self._too_old(conn, now):
             self._retire(conn)
             return
-        self._waiting = deque(ticket for ticket in self._waiting if not ticket.over) if self._waiting else self._waiting
-        for ticket in self._waiting:
-            if ticket.want.takes(conn):
-                self._hand(ticket, conn)
-                return
-            if not ticket.connecting:  # it was here first, and gets this one's place
-                self._retire(conn)
-                return
-        conn.idle_since = now
-        self._idle.append(conn)
-
-    def _hand(self, ticket: Ticket, conn: Conn) -> None:
-        self._waiting.remove(ticket)
-        self._end(ticket)
-        self._metrics.waited(self._loop.time() - ticket.since)
-        ticket.ready(conn)
+        ticket = self._queue.turn(conn)
+        if ticket is None:
+            conn.idle_since = now
+            self._idle.append(conn)
+        elif ticket.want.takes(conn):
+            self._metrics.waited(self._queue.end(ticket))
+            ticket.ready(conn)
+        else:  # it was here first, and gets this one's place
+            self._retire(conn)
 
     def _retire(self, conn: Conn) -> None:
         self.drop(conn)
@@ -254,8 +201,10 @@ class Group:
 
     def _grow(self) -> None:
         """Makes connections for those who wait, as far as there is room."""
-        for ticket in list(self._waiting):
-            if ticket.over or ticket.connecting or self._closed:
+        if self._closed or (not self._idle and len(self._all) + self._connecting >= self._limits.size):
+            return
+        for ticket in self._queue.tickets():
+            if ticket.connecting:
                 continue
             if len(self._all) + self._connecting >= self._limits.size:
                 unused = next((c for c in self._idle if not ticket.want.takes(c)), None)
@@ -294,7 +243,7 @@ class Group:
 
     def _fail(self, ticket: Ticket, error: PgveilError) -> None:
         if not ticket.over:
-            self._end(ticket)
+            self._queue.end(ticket)
             ticket.ready(error)
 
     def _give_up(self, ticket: Ticket) -> None:
@@ -307,12 +256,6 @@ class Group:
                     hint=f"All {self._limits.size} are in use (pool.size); try again.",
                 ),
             )
-
-    def _end(self, ticket: Ticket) -> None:
-        ticket.over = True
-        if ticket.timer is not None:
-            ticket.timer.cancel()
-            ticket.timer = None
 
     def _too_old(self, conn: Conn, now: float) -> bool:
         lifetime = self._limits.lifetime_seconds

@@ -20,7 +20,8 @@ from proxy.errors import PgveilError, UpstreamUnavailableError
 from proxy.inquiry import Origin
 from proxy.lease import Lease
 from proxy.policy.rules import Identity
-from proxy.pool import Group, Pool, PoolLimits, Want
+from proxy.pool import Group, Pool, PoolLimits
+from proxy.poolqueue import Want
 from proxy.ports import Canceller, PoolWatcher, Task
 from proxy.serverconn import Conn
 from proxy.settings import PoolSettings, UpstreamDsn
@@ -159,7 +160,7 @@ class _Kin:
             raise UpstreamUnavailableError("the session that wanted a connection has ended")
         upstream, found = await self._entry.open()
         self.learn({s.name: s.value for s in upstream.parameters}, found)
-        return upstream, found
+        return upstream, self.facts
 
 
 class Pooling:

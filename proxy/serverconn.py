@@ -6,11 +6,11 @@ It does not know who may have it (`pool`), nor what is said on it (`exchange`).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Protocol
 
 from proxy.errors import PgveilError, UpstreamError
-from proxy.upstream import Upstream
+from proxy.ports import Pipe
 from proxy.wire.buffer import FrameBuffer
 from proxy.wire.codec import Code
 from proxy.wire.messages import NoticeResponse, ParameterStatus, Terminate, decode_backend
@@ -28,20 +28,39 @@ class User(Protocol):
     def cleared(self) -> None: ...
 
 
+class Wire(Pipe, Protocol):
+    """Its bytes' way: `wire.stream.Stream`."""
+
+    def attach(self, receiver: User) -> None: ...
+
+
+class Link(Protocol):
+    """Where it leads: `upstream.Upstream`, or a test's."""
+
+    @property
+    def stream(self) -> Wire: ...
+
+    @property
+    def parameters(self) -> Sequence[ParameterStatus]: ...
+
+    async def deliver_cancel(self) -> bool: ...
+
+
 class Conn:
     """One server connection, ready for queries, with what is known of its state."""
 
-    def __init__(self, upstream: Upstream, key: Hashable, facts: Facts, now: float) -> None:
+    def __init__(self, upstream: Link, key: Hashable, facts: Facts, now: float) -> None:
         self.upstream = upstream
-        self.stream = upstream.stream
+        self.stream: Wire = upstream.stream
         self.key = key
         self.facts = facts
         self.born = self.idle_since = now
-        self.settings: dict[bytes, bytes] = {}
-        """What sessions have set on it."""
+        self.settings: Mapping[bytes, bytes] = {}
+        """What sessions have set on it. Never changed in place: a session's own may be the same."""
         self.statements: OrderedDict[bytes, bytes | None] = OrderedDict()
         """The statements prepared on it for everybody, with their results' shapes; the one used last is last."""
-        self.reported = {status.name: status.value for status in upstream.parameters}
+        self.reported: Mapping[str, str] = {status.name: status.value for status in upstream.parameters}
+        """Likewise."""
         self.unnamed_of: object | None = None
         """Whose unnamed statement it holds; None: it holds none."""
         self.user: User | None = None
@@ -96,7 +115,7 @@ class Conn:
             for frame in buffer.frames():
                 message = decode_backend(frame)
                 if isinstance(message, ParameterStatus):
-                    self.reported[message.name] = message.value
+                    self.reported = {**self.reported, message.name: message.value}
                 elif not isinstance(message, NoticeResponse) and frame.tag != Code.NOTIFICATION_RESPONSE:
                     raise UpstreamError("the server said something that nobody had asked for")
             if buffer.pending:

@@ -47,6 +47,19 @@ MODULES = (
     "proxy.policy.shapes",
     "proxy.policy.decide",
     "proxy.veils",
+    "proxy.serverconn",
+    "proxy.poolqueue",
+    "proxy.pool",
+    "proxy.leaseremains",
+    "proxy.leasetold",
+    "proxy.leasetypes",
+    "proxy.leaseframes",
+    "proxy.leasetexts",
+    "proxy.leaseinbox",
+    "proxy.leasenames",
+    "proxy.exchange",
+    "proxy.inquiry",
+    "proxy.lease",
 )
 """What a transaction of a client runs through."""
 

@@ -36,12 +36,29 @@ _POOL_TEXTS = {
 }
 
 
+class Times(Collector):
+    """Seconds that are counted too often for the library's histogram. It becomes one when somebody scrapes."""
+
+    def __init__(self, name: str, text: str, bounds: tuple[float, ...]) -> None:
+        self._name = name
+        self._text = text
+        self._bounds = bounds
+        self.counted = Buckets(bounds)
+
+    def collect(self) -> Iterator[Metric]:
+        counts = accumulate(self.counted.counts)
+        buckets = zip((*map(floatToGoString, self._bounds), "+Inf"), counts, strict=True)
+        yield HistogramMetricFamily(self._name, self._text, buckets=list(buckets), sum_value=self.counted.total)
+
+
 class Statements(Collector):
     """What is counted for every statement. It becomes metrics when somebody scrapes."""
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[str, str], Tally] = {}
-        self.planned = Buckets(_PLAN_SECONDS)
+        text = "Time to decide a statement, cached decisions included."
+        self._times = Times("pgveil_plan_seconds", text, _PLAN_SECONDS)
+        self.planned = self._times.counted
 
     def tally(self, kind: str, outcome: str) -> Tally:
         found = self._tallies.get((kind, outcome))
@@ -58,13 +75,7 @@ class Statements(Collector):
         for labels, tally in self._tallies.items():
             statements.add_metric(labels, tally.count)
         yield statements
-        buckets = zip((*map(floatToGoString, _PLAN_SECONDS), "+Inf"), accumulate(self.planned.counts), strict=True)
-        yield HistogramMetricFamily(
-            "pgveil_plan_seconds",
-            "Time to decide a statement, cached decisions included.",
-            buckets=list(buckets),
-            sum_value=self.planned.total,
-        )
+        yield from self._times.collect()
 
 
 class Metrics:
@@ -124,12 +135,9 @@ class Metrics:
         self._shadow_broken.set(0)
 
     def _make_pool_metrics(self) -> None:
-        self._pool_wait = Histogram(
-            "pgveil_pool_wait_seconds",
-            "Time that sessions waited for a shared connection.",
-            registry=self.registry,
-            buckets=_SECONDS,
-        )
+        waits = Times("pgveil_pool_wait_seconds", "Time that sessions waited for a shared connection.", _SECONDS)
+        self.registry.register(waits)
+        self._pool_wait = waits.counted
         self._pool_pinned = self._counter("pool_pinned", "Sessions that kept a shared connection, by reason.", "reason")
         self._pool_counts: Callable[[str], float] = lambda _state: 0.0
         for state in ("active", "idle", "waiting"):

@@ -6,13 +6,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from proxy.inquiry import Origin
 from proxy.lease import Lease
-from proxy.pool import Group, PoolLimits, Want
+from proxy.pool import Group, PoolLimits
+from proxy.poolqueue import Want
 from proxy.serverconn import Conn, Facts
 from proxy.upstream import Upstream
 from proxy.wire.messages import ParameterStatus, Terminate
@@ -197,5 +199,66 @@ def test_a_client_that_leaves_while_the_server_is_asked_gives_the_connection_bac
         world.conn().received(b"T\0\0\0\6\0\0" + ROWLESS + READY)
         assert world.servers[0].stream.sent == sent + SELECT
         await one.wait_closed()
+
+    run(test)
+
+
+TITLE, ROW = b"T\0\0\0\6\0\0", b"D\0\0\0\x0b\0\1\0\0\0\1x"
+NOTICE = b"N\0\0\0\x14SNOTICE\0Mhello\0\0"
+FAILURE = b"E\0\0\0\x17SERROR\0C42P01\0Mno\0\0"
+EXTENDED = PARSE + b"B\0\0\0\x0c\0\0\0\0\0\0\0\0" + b"D\0\0\0\6P\0" + b"E\0\0\0\x09\0\0\0\0\0" + b"S\0\0\0\4"
+COPIED = b"H\0\0\0\7\0\0\0" + b"d\0\0\0\6x\n" * 2 + b"c\0\0\0\4" + b"C\0\0\0\x0bCOPY 2\0"
+CONVERSATIONS = {
+    "rows": (SELECT, TITLE + ROW * 3 + ROWLESS + READY),
+    "a notice among them": (SELECT, TITLE + ROW + NOTICE + ROW + ROWLESS + READY),
+    "an error after some": (SELECT, TITLE + ROW + FAILURE + READY),
+    "two statements in one text": (SELECT, (TITLE + ROW + ROWLESS) * 2 + READY),
+    "COPY": (SELECT, COPIED + READY),
+    "extended": (EXTENDED, PARSED + b"2\0\0\0\4" + TITLE + ROW * 2 + ROWLESS + READY),
+    "extended, with an error": (EXTENDED, PARSED + FAILURE + READY),
+    "two behind each other": (SELECT + EXTENDED, ROWLESS + READY + PARSED + b"2\0\0\0\4" + TITLE + ROWLESS + READY),
+}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_an_answer_is_the_same_however_it_comes_and_ends_with_its_last_byte(name: str) -> None:
+    asked, answer = CONVERSATIONS[name]
+
+    async def test(cut: int) -> None:
+        world = World()
+        (one, heard), (other, _) = world.session(), world.session()
+        one.send(asked)
+        await world.settle()
+        other.send(SELECT)
+        for part in (answer[:cut], answer[cut:]):
+            assert world.servers[0].stream.sent == asked  # the other waits
+            world.conn().received(part)
+        assert heard.got == answer
+        assert not heard.ended
+        assert world.servers[0].stream.sent.endswith(SELECT)
+        assert world.servers[0].stream.sent != asked
+
+    for cut in range(1, len(answer)):
+        run(partial(test, cut))
+
+
+@pytest.mark.parametrize("wrong", [PARSED, READY + READY, COPIED], ids=["ParseComplete", "twice", "COPY"])
+def test_what_nobody_waits_for_ends_the_session_and_its_connection(wrong: bytes) -> None:
+    """After the end of an answer, or in the place of another one: nobody else gets such a connection."""
+
+    async def test() -> None:
+        world = World()
+        one, _ = world.session()
+        one.send(b"S\0\0\0\4")
+        await world.settle()
+        conn = world.conn()
+        conn.received(wrong)
+        await world.settle()
+        assert world.servers[0].stream.aborted or world.servers[0].stream.closed
+        one.abort()
+        other, _ = world.session()
+        other.send(SELECT)
+        await world.settle()
+        assert world.servers[1].stream.sent == SELECT
 
     run(test)

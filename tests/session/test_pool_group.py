@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 
 from proxy.errors import PgveilError, UpstreamUnavailableError
-from proxy.pool import Group, PoolLimits, QueueTimeoutError, Want
+from proxy.pool import Group, PoolLimits
+from proxy.poolqueue import QueueTimeoutError, Want
 from proxy.serverconn import Conn, Facts
 from proxy.upstream import Upstream
 from proxy.wire.messages import NotificationResponse, ParameterStatus, ReadyForQuery
@@ -243,6 +244,43 @@ def test_who_waits_too_long_is_told_once_and_gets_nothing_later() -> None:
         assert world.group.idle == 1
 
     run(test)
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time can be put forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_everybody_who_waits_has_the_same_time_from_when_they_came() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Clock)
+        world = World(queue_seconds=1000.0)
+        held = await world.one()
+        first = world.waiter()
+        loop.ahead += 600
+        second = world.waiter()
+        await world.settle()
+        assert (len(first), len(second)) == (0, 0)
+        loop.ahead += 600
+        await world.settle()
+        assert isinstance(first[0], QueueTimeoutError)
+        assert second == []
+        loop.ahead += 600
+        await world.settle()
+        assert isinstance(second[0], QueueTimeoutError)
+        third = world.waiter()
+        loop.ahead += 600
+        world.group.give_back(held)
+        assert third == [held]
+        assert [round(seconds, -2) for seconds in world.metrics.waits] == [0, 1200, 1200, 600]
+
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        runner.run(test())
 
 
 def test_a_server_that_is_down_is_told_to_everybody_who_waits() -> None:
