@@ -37,6 +37,7 @@ BYPASS, MASKED = "keeper", "analyst"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_FIRST_THAT_PREPARES = (1, 21)
 _LISTENING = re.compile(rb"pgveil: listening on \S+:(\d+)")
 _TABLES = f"""
 CREATE TABLE people AS
@@ -133,10 +134,7 @@ class Site:
         lines = ["[databases]", f"{DATABASE} = {place}", "[pgbouncer]", *(f"{k} = {v}" for k, v in said.items())]
         config = home / "pgbouncer.ini"
         config.write_text("\n".join(lines) + "\n")
-        program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if program is None:
-            raise RuntimeError("pgbouncer is not installed: apt-get install pgbouncer")
-        with self._running([program, str(config)], home, account=self._account) as process:
+        with self._running([_pgbouncer(), str(config)], home, account=self._account) as process:
             _wait_for_port(port, process)
             yield Server("pgbouncer", port, process.pid)
 
@@ -241,6 +239,20 @@ def _fill(found: Site) -> None:
         done = run(command, cwd=found.directory)
         if done.returncode:
             raise RuntimeError(f"the benchmark's database cannot be made: {done.stdout}")
+
+
+def _pgbouncer() -> str:
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise RuntimeError("pgbouncer is not installed: apt-get install pgbouncer")
+    return program
+
+
+def bouncer_prepares() -> bool:
+    """Whether pgbouncer knows prepared statements in transaction mode: from 1.21 on."""
+    said = subprocess.run([_pgbouncer(), "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
+    return found is not None and (int(found[1]), int(found[2])) >= _FIRST_THAT_PREPARES
 
 
 def free_port() -> int:

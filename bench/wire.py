@@ -1,8 +1,8 @@
 """What pgveil costs on the wire, held against pgbouncer in the same run.
 
 CPU is the proxy's alone, user and system, by the kernel's own clock: it is what a transaction costs, however busy the
-machine is otherwise. pgbouncer is in session mode; it does not parse, mask or keep an audit trail. The rows with the
-audit trail on have nothing to reach: they say what it adds.
+machine is otherwise. pgbouncer is in session mode but for the rows of transaction pooling; it does not parse, mask or
+keep an audit trail. The rows with the audit trail on, and those of transaction pooling, have nothing to reach.
 
 `python -m bench wire` takes about ten minutes.
 """
@@ -19,11 +19,13 @@ from pathlib import Path
 
 from bench import load, start, workers
 from bench.compare import Comparison, Measure, Reach, Row, Unit, measured
-from bench.servers import ACCOUNTS, BYPASS, MASKED, Server, Site, site
+from bench.servers import ACCOUNTS, BYPASS, MASKED, Server, Site, bouncer_prepares, site
 
 SECONDS = 4.0
 """Of one pgbench run."""
 MODES = ("simple", "prepared")
+POOLED_SECONDS = 2.0
+POOLED_MODES = ("simple", "extended", "prepared")
 IDLE = 5_000
 ROWS = 1_000_000
 RESULTS = 7
@@ -70,6 +72,7 @@ def compare(rounds: int) -> list[Comparison]:
             scripts,
         )
         found = measured([*_cpu(field), *_results(field), *_latency(field)], rounds)
+        found += measured([*_pooled(stack, place, scripts["plain"])], rounds)
         found += measured([*workers.rows(place), _idle(place), *_start(place)], rounds)
     return found
 
@@ -129,6 +132,26 @@ def _cpu(field: Field) -> Iterator[Row]:
         yield Row(f"{name}, bypass role, audited", what, field.cpu(audited, BYPASS, "plain", mode), peer.again)
         people = field.cpu(field.bouncer, BYPASS, "people", mode)
         yield Row(f"{name}, two SQL masks", what, field.cpu(ours, MASKED, "people", mode), people, Reach(1.5))
+
+
+def _pooled(stack: ExitStack, place: Site, script: Path) -> Iterator[Row]:
+    """Twice as many clients as connections, which take them in turn. The peer's transaction mode knows statements that
+    were prepared where it is new enough."""
+    prepares = bouncer_prepares()
+    more = {"max_prepared_statements": 200} if prepares else {}
+    size = load.CLIENTS // 2
+    ours = stack.enter_context(place.pgveil(pool={"mode": "transaction", "size": size}))
+    bouncer = stack.enter_context(place.pgbouncer(pool_mode="transaction", default_pool_size=size, **more))
+
+    def cpu(server: Server, user: str, mode: str) -> Measure:
+        return lambda: load.pgbench(place, server, user, script, mode, POOLED_SECONDS).cpu
+
+    for mode in POOLED_MODES:
+        peer = _Kept(cpu(bouncer, BYPASS, mode))
+        takes, again = (peer.take, peer.again) if prepares or mode != "prepared" else (None, None)
+        name, what = f"CPU of a transaction, -M {mode}, transaction pooling", Unit.SECONDS
+        yield Row(f"{name}, bypass role", what, cpu(ours, BYPASS, mode), takes)
+        yield Row(f"{name}, masked role, no protected table", what, cpu(ours, MASKED, mode), again)
 
 
 def _results(field: Field) -> Iterator[Row]:
