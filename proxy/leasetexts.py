@@ -5,11 +5,12 @@ It does not know sessions. How a text is read: `policy.sessionstate`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
 from proxy.errors import PgveilError
-from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, VALUES, Trace, trace
+from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, UNREAD, VALUES, Trace, trace
 from proxy.refusals import POISON
 from proxy.wire.messages import error_response
 
@@ -38,9 +39,18 @@ NO_SEQUENCE: Final = error_response(
 ).encode()
 
 
+_CUSTOM: Final = re.compile(
+    rb"\bset\s*+(?:(?:session|local)\s*+)?+(?:/\*|--|\"?+[\w$]++\"?+\s*+(?:\.|/\*|--))|set_config", re.IGNORECASE
+).search
+"""What may set such a one: SET with a dot behind a name, or a comment that somebody has put in the way."""
+
+
 def trace_of(text: bytes) -> Trace:
-    """What a text may leave. One that is too long to be read may leave anything."""
-    return UNKNOWN if len(text) > MAX_TEXT else _read(text)
+    """What a text may leave. One that is too long to be read may leave anything; settings with a dot in their names are
+    looked for there, since the server does not tell of those whose names nobody knows."""
+    if len(text) <= MAX_TEXT:
+        return _read(text)
+    return UNKNOWN if _CUSTOM(text) is None else UNREAD
 
 
 @lru_cache(maxsize=1024)
@@ -52,7 +62,7 @@ def _read(text: bytes) -> Trace:
     try:
         found = trace(text.decode())
     except UnicodeDecodeError:
-        return UNKNOWN
+        return UNREAD
     if found != CLEAN:
         return found
     return VALUES if found.values else CLEAN

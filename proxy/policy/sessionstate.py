@@ -72,6 +72,8 @@ CLEAN: Final = Trace()
 VALUES: Final = Trace(values=True)
 CHECK: Final = Trace(check=True)
 UNKNOWN: Final = Trace(check=True, foreign=True, values=True)
+UNREAD: Final = Trace(check=True, foreign=True, values=True, pins="settings in a text that cannot be read")
+"""Of a text that is not read, and may have set what is not known by name."""
 
 OURS: Final = "pgveil_"
 """How the names of statements begin that are prepared for everybody: who forgets one of them takes it from others."""
