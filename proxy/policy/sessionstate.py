@@ -5,7 +5,8 @@ may have left something; this module says which texts those are. It reads the te
 functions, and takes those that are not known to leave nothing for ones that may leave anything. What it cannot see is
 code that no call names: triggers, defaults, rules, policies of tables, operators and types of users' own.
 
-Most texts are settled by a glance at their words; PostgreSQL's grammar reads the others, once for each text.
+Most texts are settled by a glance at their words; PostgreSQL's grammar reads the others. Nothing is remembered of them:
+thousands of texts would be a lot of memory, and that is for whoever asks to bound.
 
 https://www.postgresql.org/docs/current/sql-discard.html names what a session keeps.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final
 
 from proxy.policy import parser
@@ -83,12 +84,13 @@ _FIRST: Final = re.compile(
     r"(?![\w$])",
     re.IGNORECASE,
 )
-_HIDDEN: Final = re.compile(r"\"\s*\(|\.\s+[\w$\x80-\U0010ffff]+\s*\(")
+_HIDDEN: Final = re.compile(r"\"\s*+\(|\.\s++[\w$\x80-\U0010ffff]++\s*+\(")
 """Calls whose names are not read at a glance: quoted ones, and ones behind a schema, a dot and a blank."""
 _INTO: Final = re.compile(r"(?<![\w$])into(?![\w$])", re.IGNORECASE)
 _TAKES: Final = re.compile(r"(?<![\w$])(?:insert|update|merge|nextval|setval)(?![\w$])", re.IGNORECASE)
 """What may take a value of a sequence: columns' defaults do."""
-_CALLED: Final = re.compile(r"([\w$.\x80-\U0010ffff]*)\s*\(")
+_CALLED: Final = re.compile(r"(?<![\w$.\x80-\U0010ffff])([\w$.\x80-\U0010ffff]++)\s*+\(")
+"""From the beginning of a word, and without a second try: a literal may be one word of thousands of letters."""
 _INSERT_NAME: Final = re.compile(r"\s*+insert\s+into\s+(?:[\w$]+\.)?[\w$]+\s*(?=\()", re.IGNORECASE)
 
 _WORDS: Final = frozenset(
@@ -179,7 +181,6 @@ def is_plain(sql: str) -> bool:
     )
 
 
-@lru_cache(maxsize=4096)
 def _traced(sql: str) -> Trace:
     try:
         tree = parser.parse(sql)

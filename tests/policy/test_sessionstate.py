@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from proxy.policy.sessionstate import CLEAN, UNKNOWN, Trace, is_plain, trace
@@ -123,6 +125,29 @@ def test_what_may_take_a_value_of_a_sequence(sql: str, takes: bool) -> None:
 def test_the_last_value_is_asked_for_before_any_was_taken() -> None:
     assert trace("SELECT 1; SELECT lastval()").sequences
     assert not trace("SELECT nextval('s'); SELECT lastval()").sequences
+
+
+@pytest.mark.parametrize("filling", ["a", " ", "a ", ".", '"', "a.", "1 .", "()", "$", "é"])
+def test_a_glance_at_a_long_literal_is_a_glance(filling: str) -> None:
+    """It goes through the text once. Were it to begin anew at each letter, this would take hours."""
+    assert is_plain(f"INSERT INTO t VALUES (lower('{filling * 500_000}'))")
+
+
+def test_nothing_is_kept_of_long_texts() -> None:
+    """Clients choose them, and may choose thousands."""
+    trace(_long(0))
+    tracemalloc.start()
+    try:
+        for number in range(1, 200):
+            trace(_long(number))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
+
+
+def _long(number: int) -> str:
+    return f"SELECT my_own({number}, '{chr(0x1F9EA) * 8000}')"
 
 
 @pytest.mark.parametrize(("sql", "expected"), LEAVES)
