@@ -36,7 +36,7 @@ _LITERALS = (["SCONST"], ["USCONST"], ["USCONST", "UESCAPE", "SCONST"])
 _MAYBE = re.compile(
     rb"""(?i)
     (?<![a-z0-9_$]) ask (?: [\s\x80-\xff]* : | "? \s* (?: \( | /\* | -- ) )   # ask: or ask(
-    | (?: \A | [;/\n\r] ) \s* ask (?![a-z0-9_$])                            # ASK where a statement may begin
+    | (?: \A | [;/\n\r] ) [^\S\n\r]*+ ask (?![a-z0-9_$])                    # ASK where a statement may begin
     """,
     re.VERBOSE,
 )

@@ -321,3 +321,11 @@ def test_any_text_is_sql_a_question_or_refused_and_what_is_around_a_question_sta
         assert piece in replaced
     parse(replaced)
     assert find_question(replaced) is None or "ask" in "".join(kept).lower()
+
+
+@pytest.mark.parametrize("filling", ["\n", "\r\n", ";", "/", " ", ";\n", "task ", "\t\n"])
+def test_a_look_for_a_carrier_goes_through_the_text_once(filling: str) -> None:
+    """Every text with these three letters is looked at, on the event loop. Beginning anew at each line would take
+    hours here."""
+    assert not may_ask(f"SELECT 1{filling * 500_000}, task".encode())
+    assert may_ask(f"SELECT 1;{filling * 500_000}\n\t ask 'how many?'".encode())
