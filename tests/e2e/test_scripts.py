@@ -290,6 +290,14 @@ SCRIPTS = {
         "GCZGCZ",
     ),
     "the data of a COPY that nobody began": (copy_data(b"x\n") + COPY_DONE + COPY_FAIL + query("SELECT 1"), "TDCZ"),
+    "COPY data that nobody asked for, behind an extended query": (
+        run("SELECT 1") + copy_data(b"x\n") + COPY_DONE + run("SELECT 2") + SYNC + query("SELECT 3"),
+        "12DC12DCZTDCZ",
+    ),
+    "the end of a COPY that nobody began, behind an extended query": (
+        run("SELECT 1") + COPY_DONE + run("SELECT 2") + COPY_FAIL + SYNC + query("SELECT 3"),
+        "12DC12DCZTDCZ",
+    ),
     "a query inside COPY": (query("COPY t FROM STDIN") + query("SELECT 1"), None),
     "an unknown message": (
         INSERT + query("INSERT INTO t VALUES (78, 'kept')") + packed(b"z", b"abc") + query("SELECT 1"),
