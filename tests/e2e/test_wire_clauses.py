@@ -196,8 +196,8 @@ CONVERSATIONS: dict[str, list[Part]] = {
         query("COPY t FROM STDIN"), copy_data(b"1\tagain\n"), FLUSH, copy_data(b"70\tx\n"), COPY_DONE, insert(71), SYNC,
     ],
     "COPY that the server fails, with Sync inside": [
-        query("COPY t FROM STDIN"), copy_data(b"1\tagain\n"), SYNC, copy_data(b"70\tx\n"), SYNC, COPY_DONE, insert(71),
-        SYNC,
+        query("COPY t FROM STDIN"), copy_data(b"no number\tx\n"), SYNC, copy_data(b"70\tx\n"), SYNC, COPY_DONE,
+        insert(71), SYNC,
     ],
     "COPY in a pipeline": [
         insert(69), run("COPY t FROM STDIN"), copy_data(b"70\tx\n"), FLUSH, copy_data(b"71\ty\n"), COPY_DONE,
