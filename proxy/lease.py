@@ -23,7 +23,8 @@ from proxy.leaseinbox import Ending, Inbox, Pressure
 from proxy.leasetypes import Entry, Mark
 from proxy.leftovers import difference
 from proxy.pool import Group
-from proxy.poolqueue import PolicyChangedError, Ticket, Want
+from proxy.poolerrors import PolicyChangedError
+from proxy.poolqueue import Ticket, Want
 from proxy.refusals import CANCELLED, refusal_response
 from proxy.serverconn import Conn, User
 from proxy.wire.buffer import NOTHING, Frame, FrameBuffer, Run
@@ -35,8 +36,7 @@ ROWS: Final = frozenset({Code.DATA_ROW, Code.COPY_DATA})
 
 
 class Lease:
-    """Of one session. `send`, `pause_reading`, `resume_reading`, `close` and `abort` are the relay's; `received`,
-    `lost`, `clogged` and `cleared` the connection's."""
+    """Of one session. To the relay it is the upstream's `Stream`, to the connection its `User`."""
 
     __slots__ = (
         "_closing",

@@ -9,23 +9,10 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from proxy.errors import PgveilError
 from proxy.policy.sessionstate import CLEAN, MAX_TEXT, UNKNOWN, UNREAD, VALUES, Trace, trace
+from proxy.poolerrors import ReservedNameError, SequenceError
 from proxy.refusals import POISON
 from proxy.wire.messages import error_response
-
-
-class SequenceError(PgveilError):
-    """The client's: currval or lastval outside the transaction that took the value (SQLSTATE 0A000)."""
-
-    sqlstate = "0A000"
-
-
-class ReservedNameError(PgveilError):
-    """The client's: a statement's name that only the proxy gives (SQLSTATE 42939)."""
-
-    sqlstate = "42939"
-
 
 RESERVED: Final = error_response(
     ReservedNameError("statement names that begin with pgveil_s_ are the proxy's", hint="Use another name.")

@@ -19,7 +19,8 @@ from typing import Any
 
 from proxy.errors import PgveilError, UpstreamError
 from proxy.ops.log import get_logger
-from proxy.poolqueue import PolicyChangedError, Queue, QueueTimeoutError, Ticket, Want
+from proxy.poolerrors import PolicyChangedError, QueueTimeoutError
+from proxy.poolqueue import Queue, Ticket, Want
 from proxy.ports import PoolWatcher, Task
 from proxy.serverconn import Conn
 

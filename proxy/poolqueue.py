@@ -19,19 +19,6 @@ _TICK: Final = 0.001
 """The least that a clock is asked to wait."""
 
 
-class QueueTimeoutError(PgveilError):
-    """Ours: no server connection became free in time (SQLSTATE 53300)."""
-
-    sqlstate = "53300"
-
-
-class PolicyChangedError(PgveilError):
-    """Ours, on purpose: what a statement may read was decided before it began to wait, and is not so any more (SQLSTATE
-    40001)."""
-
-    sqlstate = "40001"
-
-
 Opener = Callable[[], Awaitable[tuple[Upstream, Facts]]]
 """Makes a connection. Raises PgveilError."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -74,3 +75,15 @@ def test_a_variable_leaves_it_alone() -> None:
     )
     assert said.stdout.split()[0] == "pure"
     assert said.stdout.strip().endswith("relay.py")
+
+
+@pytest.mark.parametrize("module", compile_native.MODULES)
+def test_no_error_is_compiled(module: str) -> None:
+    """A compiled class does not override its base's attribute: every client would get the base's SQLSTATE."""
+    classes = [
+        node
+        for node in ast.walk(ast.parse(compile_native.source_of(module).read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    bases = {ast.unparse(base) for found in classes for base in found.bases}
+    assert not [base for base in bases if base.endswith(("Error", "Exception"))]

@@ -11,7 +11,8 @@ import pytest
 
 from proxy.errors import PgveilError, UpstreamUnavailableError
 from proxy.pool import Group, PoolLimits
-from proxy.poolqueue import QueueTimeoutError, Want
+from proxy.poolerrors import QueueTimeoutError
+from proxy.poolqueue import Want
 from proxy.serverconn import Conn, Facts
 from proxy.upstream import Upstream
 from proxy.wire.messages import NotificationResponse, ParameterStatus, ReadyForQuery
