@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the clients that `make test-clients` runs: Debian's packages by apt-get, node's by npm and two drivers' test
-# suites by pip into .venv/clients. What is there already is left alone. Run by make, in the checkout's directory.
+# Installs the clients that `make test-clients` runs: Debian's packages by apt-get, node's by npm, and by pip drivers' test
+# suites and PostgreSQL's regression scripts into .venv/clients. What is there already is left alone. Run by make, in
+# the checkout's directory.
 set -euo pipefail
 
 target=.venv/clients
@@ -34,7 +35,7 @@ if ! cmp -s "$here/package-lock.json" "$target/package-lock.json"; then
 fi
 
 # The suites of the very versions that are installed, by the hashes that pin those.
-suite() { # name of the suite, name of the package, requirements file
+suite() { # name of the suite, name of the package, requirements file, where its source has the suite
   local pinned version
   pinned=$(sed -n "/^$2==/,/[^\\\\]\$/p" "$3")
   version=$(sed -n "s/^$2==\([^ ]*\).*/\1/p" <<< "$pinned")
@@ -45,9 +46,19 @@ suite() { # name of the suite, name of the package, requirements file
   .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary "$2" --require-hashes \
     -r "$target/unpacked/pinned.txt" -d "$target/unpacked"
   tar -xzf "$target/unpacked/"*.tar.gz -C "$target/unpacked"
-  mv "$target/unpacked/"*/tests "$target/suites/$1/tests"
+  mv "$target/unpacked/"*/"$4" "$target/suites/$1/"
   rm -rf "$target/unpacked"
   touch "$target/suites/$1/$version"
 }
-suite asyncpg asyncpg requirements.txt
-suite psycopg2 psycopg2-binary requirements-dev.txt
+suite asyncpg asyncpg requirements.txt tests
+suite psycopg2 psycopg2-binary requirements-dev.txt tests
+suite pg8000 pg8000 requirements.txt test
+suite regress postgast requirements.txt vendor/libpg_query/test/sql/postgres_regress # the grammar is tested with them
+
+# What pg8000's suite imports besides.
+if ! cmp -s "$here/requirements.txt" "$target/python/requirements.txt"; then
+  rm -rf "$target/python"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    -r "$here/requirements.txt" --target "$target/python"
+  cp "$here/requirements.txt" "$target/python/requirements.txt"
+fi
