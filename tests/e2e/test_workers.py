@@ -343,6 +343,23 @@ def test_a_reload_reaches_every_session(proxy: Pgveil, policies: Path) -> None:
                 eventually(lambda c=client, v=value: v.encode() in c.simple(LOOK).data[0], "the new mask is in force")  # type: ignore[misc]
 
 
+def test_every_worker_opens_the_trail_again(proxy: Pgveil) -> None:
+    """Which nothing but the signal makes it do."""
+    trail = proxy.directory / "audit.jsonl"
+    with clients(proxy, 6) as found:
+        both = [of(found, worker)[0] for worker in (1, 2)]
+        trail.rename(trail.with_name("old.jsonl"))
+        proxy.process.send_signal(signal.SIGHUP)
+
+        def recorded() -> int:
+            for client in both:
+                assert client.simple("SELECT 1").error == {}
+            lines = trail.read_text().splitlines() if trail.exists() else []
+            return len({json.loads(line)["session"] for line in lines if line.endswith("}")})
+
+        eventually(lambda: recorded() == 2, "both write to the new file")
+
+
 def test_a_signal_while_a_worker_starts(proxy: Pgveil) -> None:
     for _ in range(20):
         os.kill(proxy.process.pid, signal.SIGHUP)

@@ -37,7 +37,23 @@ class Ended:
     ended = False
 
 
+class Guess(bytes):
+    """A secret that notices when it is compared in the usual way, which ends at the first byte that differs."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("compared in a time that tells how much of it is right")
+
+    __hash__ = bytes.__hash__
+
+
 class TestSessions:
+    def test_a_secret_is_compared_in_constant_time(self) -> None:
+        sessions, relay = Sessions(), cast("Relay", Ended())
+        key = sessions.make_key(None, long=True)
+        sessions.add(key, relay)
+        assert sessions.find(CancelRequest(key.process_id, Guess(key.secret_key))) is relay
+        assert sessions.find(CancelRequest(key.process_id, Guess(b"x" * 32))) is None
+
     def test_one_number_of_two_servers_is_two_sessions(self) -> None:
         sessions, upstream = Sessions(), BackendKeyData(4711, b"theirs")
         keys = [sessions.make_key(upstream, long=False) for _ in range(2)]

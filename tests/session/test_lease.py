@@ -33,11 +33,18 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent = b""
-        self.closed = self.aborted = False
+        self.closed = self.aborted = self._paused = False
+
+    def is_read(self) -> bool:
+        return not self._paused
 
     def attach(self, receiver: object) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
+
+    def pause_reading(self) -> None:
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        self._paused = False
 
     def send(self, data: bytes) -> None:
         self.sent += data
@@ -65,9 +72,12 @@ class Server:
 class Client:
     got: bytes = b""
     ended: bool = False
+    full: Callable[[], None] = lambda: None
+    """Is called when something was received."""
 
     def received(self, data: bytes) -> None:
         self.got += data
+        self.full()
 
     def lost(self) -> None:
         self.ended = True
@@ -260,5 +270,26 @@ def test_what_nobody_waits_for_ends_the_session_and_its_connection(wrong: bytes)
         other.send(SELECT)
         await world.settle()
         assert world.servers[1].stream.sent == SELECT
+
+
+def test_a_client_that_does_not_read_holds_no_connection_but_its_own() -> None:
+    """Its last answer has filled its buffers: the connection goes to others, and is not read when it has it again."""
+
+    async def test() -> None:
+        world = World()
+        (one, slow), (other, heard) = world.session(), world.session()
+        slow.full = one.pause_reading
+        one.send(SELECT)
+        await world.settle()
+        wire = world.servers[0].stream
+        world.conn().received(ROWLESS + READY)
+        assert wire.is_read()
+        other.send(SELECT)
+        world.conn().received(ROWLESS + READY)
+        assert heard.got == ROWLESS + READY
+        one.send(SELECT)
+        assert not wire.is_read()
+        one.resume_reading()
+        assert wire.is_read()
 
     run(test)
