@@ -34,6 +34,7 @@ from probes import (
     read_to_end,
     ready,
     sample,
+    startup,
 )
 from raw_client import ERROR, RawClient, fields
 
@@ -161,6 +162,22 @@ def test_many_logins_at_once(proxy: Pgveil) -> None:
     assert {worker for worker, _ in found} == {1, 2}
     assert_no_session_is_left(proxy)
     assert metric(proxy, "pgveil_crashes_total") == 0
+
+
+def test_who_has_come_while_a_worker_died_is_served_by_another(proxy: Pgveil) -> None:
+    """A connection waits for whoever accepts it, and is nobody's before."""
+    workers = [started(proxy, worker)[-1] for worker in (1, 2)]
+    with ExitStack() as stack:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        waiting = [
+            stack.enter_context(socket.create_connection((proxy.host, proxy.port), timeout=PATIENCE)) for _ in range(20)
+        ]
+        os.kill(workers[0], signal.SIGKILL)
+        os.kill(workers[1], signal.SIGCONT)
+        for sock in waiting:
+            sock.sendall(startup("dba", DATABASE))
+            assert sock.recv(1) == b"R"
 
 
 def test_a_cancel_hits_its_session_and_no_other(proxy: Pgveil, plain_dsn: str) -> None:
