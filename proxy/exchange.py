@@ -297,7 +297,7 @@ class Exchange:
             if tag == Code.READY_FOR_QUERY:
                 if length != _READY_LENGTH:
                     return pos
-                self._is_ready(head.request, data[pos + HEADER_SIZE])
+                self._is_ready(head, data[pos + HEADER_SIZE])
             elif tag == Code.PARSE_COMPLETE and head.note is not None:
                 self.names.parsed(head.note)
             replies.pop()
@@ -362,19 +362,23 @@ class Exchange:
 
     def _ready(self, frame: Frame) -> None:
         entry = self.replies.accept(frame.tag)[0]
-        self._is_ready(entry.request, frame.raw[HEADER_SIZE])
+        self._is_ready(entry, frame.raw[HEADER_SIZE])
         if not entry.ours:
             self.to_client.append(frame.raw)
         elif entry.note is not None:
             self._answered(entry)
         self.replies.take_made()
 
-    def _is_ready(self, request: Request, status: int) -> None:
+    def _is_ready(self, entry: Entry, status: int) -> None:
         self.status = chr(status)
         self._told.reset = False
         if self.status == IDLE:
             self.remains.tainted = False
-        if request is Request.QUERY:
+        if entry.request is not Request.QUERY:
+            return
+        if entry.ours:
+            self.names.displaced()
+        else:
             self.names.queried()
 
     def _error(self, frame: Frame) -> None:

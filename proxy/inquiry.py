@@ -77,8 +77,8 @@ class Inquiry:
         self.settings = {**self._origin.settings, **left.settings}
         line.names.settings_are(self.settings)
         alone = line.replies.head is None and not line.open
-        if not alone:  # what was sent behind the question may have changed it all
-            line.remains.left |= CHECK
+        if not alone and (line.remains.left is not CLEAN or line.names.native):
+            line.remains.left |= CHECK  # what was sent behind the question may have changed it all
         line.names.really_there(left.statements, nothing_else=alone and not left.others)
         if not line.remains.for_good:
             native = BY_NAME if line.names.native else None

@@ -254,6 +254,7 @@ class Lease:
     def _ask(self, kind: str, text: bytes) -> Entry:
         """A query of ours."""
         entry: Entry = Expected(Request.QUERY, Mark(kind), ours=True)
+        self._line.names.displaced()
         self._line.send_entry(Query(text).encode(), entry)
         self._flush()
         return entry

@@ -273,6 +273,12 @@ class Names:
         """A simple query was answered: it has no use for the unnamed statement, and ends it."""
         self._unnamed, self._own_unnamed = None, True
 
+    def displaced(self) -> None:
+        """The same of one of ours, when it is sent and when it is answered. To the client its statement goes on: it is
+        prepared again where it is used."""
+        self._own_unnamed = False
+        self._line.conn.unnamed_of = None
+
     def forgotten(self, name: bytes | None) -> None:
         """DEALLOCATE is complete; None: all of them, on this connection everybody's."""
         if name is None:

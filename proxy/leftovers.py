@@ -31,12 +31,9 @@ UNION ALL SELECT CASE WHEN p.from_sql THEN 'prepared statements made by SQL' END
   FROM pg_catalog.pg_prepared_statements AS p WHERE p.from_sql
 UNION ALL SELECT 'cursors WITH HOLD', NULL, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
 UNION ALL SELECT 'LISTEN', NULL, NULL FROM pg_catalog.pg_listening_channels() AS l (name)
-UNION ALL SELECT 'temporary tables', NULL, NULL FROM pg_catalog.pg_class AS c
-  WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-UNION ALL SELECT 'temporary functions', NULL, NULL FROM pg_catalog.pg_proc AS f
-  WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-UNION ALL SELECT 'temporary types', NULL, NULL FROM pg_catalog.pg_type AS t
-  WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+UNION ALL SELECT CASE {kinds} ELSE 'temporary objects' END, NULL, NULL FROM pg_catalog.pg_depend AS d
+  WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+  AND d.refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
 UNION ALL SELECT 'advisory locks', NULL, NULL FROM pg_catalog.pg_locks AS l
   WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
 UNION ALL SELECT 'another role', NULL, NULL WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'
@@ -45,6 +42,12 @@ UNION ALL SELECT 'another session user', NULL, NULL
 UNION ALL SELECT 'another encoding', NULL, NULL FROM pg_catalog.pg_settings AS s
   WHERE s.name OPERATOR(pg_catalog.=) 'client_encoding' AND s.source OPERATOR(pg_catalog.=) 'session'
 """
+_TEMPORARY = {"pg_class": "temporary tables", "pg_proc": "temporary functions", "pg_type": "temporary types"}
+"""By the catalogue that has them. Whatever else can be in a schema can be in pg_temp: collations, dictionaries..."""
+_KINDS = " ".join(
+    f"WHEN d.classid OPERATOR(pg_catalog.=) 'pg_catalog.{name}'::pg_catalog.regclass::pg_catalog.oid THEN '{kind}'"
+    for name, kind in _TEMPORARY.items()
+)
 _CUSTOM = """
 UNION ALL SELECT 'setting', n.name, pg_catalog.current_setting(n.name, true) FROM (VALUES {names}) AS n (name)
 WHERE pg_catalog.current_setting(n.name, true) OPERATOR(pg_catalog.<>) ''
@@ -82,7 +85,7 @@ def may_ask_for(name: str) -> bool:
 def question(login: str, customs: Iterable[str] = (), *, functions: bool = False) -> bytes:
     """The query. `login`: the account; `customs`: settings with a dot in their names, each `may_ask_for`;
     `functions`: those too that functions of users may have set."""
-    text = _QUESTION.format(login=_literal(login))
+    text = _QUESTION.format(login=_literal(login), kinds=_KINDS)
     names = sorted(customs)
     if names:
         text += _CUSTOM.format(names=", ".join(f"({_literal(name)})" for name in names))

@@ -293,3 +293,42 @@ def test_a_client_that_does_not_read_holds_no_connection_but_its_own() -> None:
         assert wire.is_read()
 
     run(test)
+
+
+def test_what_leaves_nothing_behind_a_question_is_not_asked_about() -> None:
+    """A client that sends its next query at once, and the one after that: the answer to one question is enough."""
+
+    async def test() -> None:
+        world = World()
+        one, _ = world.session()
+        one.send(CALL)
+        await world.settle()
+        conn, sent = world.conn(), world.servers[0].stream
+        conn.received(ROWLESS + READY)
+        assert sent.sent.count(b"pg_listening_channels") == 1
+        one.send(SELECT)  # behind the question
+        conn.received(b"T\0\0\0\6\0\0" + ROWLESS + READY)
+        conn.received(ROWLESS + READY)
+        assert sent.sent.count(b"pg_listening_channels") == 1
+        other, _ = world.session()
+        other.send(SELECT)
+        await world.settle()
+        assert sent.sent.endswith(SELECT * 2)
+
+    run(test)
+
+
+def test_what_may_leave_something_behind_a_question_is_asked_about() -> None:
+    async def test() -> None:
+        world = World()
+        one, _ = world.session()
+        one.send(CALL)
+        await world.settle()
+        conn, sent = world.conn(), world.servers[0].stream
+        conn.received(ROWLESS + READY)
+        one.send(CALL)
+        conn.received(b"T\0\0\0\6\0\0" + ROWLESS + READY)
+        conn.received(ROWLESS + READY)
+        assert sent.sent.count(b"pg_listening_channels") == 2
+
+    run(test)
