@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from test_lease import READY, World, run
+from test_lease import PARSE, PARSED, READY, ROWLESS, World, run
+
+from proxy.leasetold import Told
+from proxy.serverconn import Conn
+from proxy.wire.buffer import FrameBuffer
+from proxy.wire.messages import ParameterStatus
 
 BIND = b"B\0\0\0\x0c\0\0\0\0\0\0\0\0"
 FAILURE = b"E\0\0\0\x17SERROR\0C26000\0Mno\0\0"
@@ -47,3 +52,66 @@ def test_a_query_into_a_copy_does_not_wait_for_its_end() -> None:
         assert server.sent.endswith(query("EXECUTE s") + BIND)
 
     run(test)
+
+
+def test_a_simple_query_ends_the_unnamed_statement_for_a_bind_right_behind_it() -> None:
+    """The server is to say that there is none, and not to be given the old one again."""
+
+    async def test() -> None:
+        world = World()
+        one, _ = world.session()
+        one.send(PARSE + SYNC)
+        await world.settle()
+        conn, server = world.conn(), world.servers[0].stream
+        conn.received(PARSED + READY)
+        one.send(query("SET work_mem = '2MB'"))
+        await world.settle()
+        conn.received(b"C\0\0\0\x08SET\0" + READY)
+        assert b"pg_listening_channels" in server.sent  # a question of ours has ended it at the server
+        sent = len(server.sent)
+        one.send(query("SELECT 1") + BIND + SYNC)
+        await world.settle()
+        assert PARSE not in server.sent[sent:]
+
+    run(test)
+
+
+def test_a_text_with_names_brings_no_sync_of_ours_where_there_are_none() -> None:
+    """It would commit what the client has begun without one."""
+
+    async def test() -> None:
+        world = World()
+        one, _ = world.session()
+        one.send(PARSE + BIND + b"E\0\0\0\x09\0\0\0\0\0")
+        await world.settle()
+        conn, server = world.conn(), world.servers[0].stream
+        one.send(query("PREPARE s AS SELECT 7"))
+        await world.settle()
+        conn.received(PARSED + b"2\0\0\0\4" + ROWLESS)
+        await world.settle()
+        assert server.sent.endswith(query("PREPARE s AS SELECT 7"))
+        assert SYNC not in server.sent
+
+    run(test)
+
+
+def test_a_setting_that_is_given_back_is_no_news() -> None:
+    async def test() -> None:
+        world = World()
+        one, _ = world.session()
+        one.send(query("SELECT 1"))
+        await world.settle()
+        told = Told({"application_name": "mine"}, {})
+        assert heard(told, world.conn(), "mine") == []
+        assert heard(told, world.conn(), "other") == [ParameterStatus("application_name", "other").encode()]
+        assert heard(told, world.conn(), "other") == []
+
+    run(test)
+
+
+def heard(told: Told, conn: Conn, value: str) -> list[bytes]:
+    """What a client hears of a value that the server reports."""
+    buffer = FrameBuffer()
+    buffer.feed(ParameterStatus("application_name", value).encode())
+    (frame,) = buffer.frames()
+    return [bytes(part) for part in told.parameter(conn, frame, ours=False)]
