@@ -12,6 +12,9 @@ from proxy.wire.messages import ParameterStatus
 BIND = b"B\0\0\0\x0c\0\0\0\0\0\0\0\0"
 FAILURE = b"E\0\0\0\x17SERROR\0C26000\0Mno\0\0"
 SYNC = b"S\0\0\0\4"
+CALLS = b"P\0\0\0\x12\0SELECT f()\0\0\0"
+NAMED = b"P\0\0\0\x11n\0SELECT 1\0\0\0"
+EXECUTE = b"E\0\0\0\x09\0\0\0\0\0"
 
 
 def query(sql: str) -> bytes:
@@ -24,15 +27,19 @@ def test_a_text_that_is_skipped_brings_no_sync_of_ours() -> None:
     async def test() -> None:
         world = World()
         one, heard = world.session()
-        one.send(BIND + query("PREPARE s AS SELECT 7") + SYNC)
+        one.send(NAMED + SYNC)
         await world.settle()
         conn, server = world.conn(), world.servers[0].stream
+        conn.received(b"3\0\0\0\4" + PARSED + b"t\0\0\0\6\0\0" + b"n\0\0\0\4" + READY)
+        assert heard.got == PARSED + READY
+        one.send(BIND + query("PREPARE s AS SELECT 7") + SYNC)
+        await world.settle()
         conn.received(b"3\0\0\0\4" + FAILURE)
         await world.settle()
-        assert server.sent.count(SYNC) == 1
+        assert server.sent.count(SYNC) == 2
         assert b"PREPARE" not in server.sent
         conn.received(READY)
-        assert heard.got == FAILURE + READY
+        assert heard.got == PARSED + READY + FAILURE + READY
 
     run(test)
 
@@ -60,18 +67,16 @@ def test_a_simple_query_ends_the_unnamed_statement_for_a_bind_right_behind_it() 
     async def test() -> None:
         world = World()
         one, _ = world.session()
-        one.send(PARSE + SYNC)
+        one.send(CALLS + BIND + EXECUTE + SYNC)
         await world.settle()
         conn, server = world.conn(), world.servers[0].stream
-        conn.received(PARSED + READY)
-        one.send(query("SET work_mem = '2MB'"))
-        await world.settle()
-        conn.received(b"C\0\0\0\x08SET\0" + READY)
+        conn.received(PARSED + b"2\0\0\0\4" + ROWLESS + READY)
         assert b"pg_listening_channels" in server.sent  # a question of ours has ended it at the server
+        conn.received(b"T\0\0\0\6\0\0" + ROWLESS + READY)
         sent = len(server.sent)
         one.send(query("SELECT 1") + BIND + SYNC)
         await world.settle()
-        assert PARSE not in server.sent[sent:]
+        assert CALLS not in server.sent[sent:]
 
     run(test)
 
@@ -82,7 +87,7 @@ def test_a_text_with_names_brings_no_sync_of_ours_where_there_are_none() -> None
     async def test() -> None:
         world = World()
         one, _ = world.session()
-        one.send(PARSE + BIND + b"E\0\0\0\x09\0\0\0\0\0")
+        one.send(PARSE + BIND + EXECUTE)
         await world.settle()
         conn, server = world.conn(), world.servers[0].stream
         one.send(query("PREPARE s AS SELECT 7"))
