@@ -49,7 +49,10 @@ class Pgveil:
     directory: Path
 
     def output(self) -> str:
-        return self.log.read_text(errors="replace")
+        """What it has logged: whole lines, as long as it runs."""
+        over = self.process.poll() is not None
+        text = self.log.read_text(errors="replace")
+        return text if over else text[: text.rfind("\n") + 1]
 
     def dsn(self, user: str, database: str, **options: str) -> str:
         """A libpq connection string through the proxy."""

@@ -64,7 +64,8 @@ def ask(proxy: Pgveil, text: str, user: str = "dora") -> list[tuple[object, ...]
 
 def records(proxy: Pgveil) -> list[dict[str, Any]]:
     path = proxy.directory / "audit.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def shown(proxy: Pgveil) -> int:
